@@ -1,0 +1,384 @@
+"""Every operation, one row each: turns a name into its value, derivative, shape, rules and words.
+
+Formulas are over the arguments `x y z` and the result `out`. Partials are chosen to hold at the
+edges: nothing that is finite in truth overflows or cancels on the way. To add an elementwise
+operation, add a row: its value on every backend, derivative, LaTeX, help, completion and tests
+follow. Array rows name a pullback and a shape rule as well.
+"""
+
+from __future__ import annotations
+
+import math
+
+from . import pullbacks as back
+from . import shapes as sh
+from .expr import OPS, Op
+
+INF = math.inf
+
+
+def _add(*rows: Op) -> None:
+    OPS.update((row.name, row) for row in rows)
+
+
+def _unary(name: str, doc: str, array: str, partial: str, **facts: object) -> Op:
+    """An elementwise function of one argument, set in upright LaTeX unless it says otherwise."""
+    facts.setdefault("latex", rf"\operatorname{{{name}}}\left({{x}}\right)")
+    return Op(name, doc, (1, 1), array, (partial,), **facts)  # type: ignore[arg-type]
+
+
+# ---- comparison and choice -----------------------------------------------------------------------
+
+_add(
+    *(
+        Op(name, doc, (2, 2), array, result="boolean", latex=f"{{x}} {sign} {{y}}", binds=0)
+        for name, doc, array, sign in (
+            ("<", "less than", "less", "<"),
+            ("<=", "at most", "less_equal", r"\le"),
+            (">", "greater than", "greater", ">"),
+            (">=", "at least", "greater_equal", r"\ge"),
+            ("=", "equal", "equal", "="),
+            ("!=", "not equal", "not_equal", r"\ne"),
+        )
+    ),
+    Op(
+        "and",
+        "true where all are",
+        (0, None),
+        "logical_and",
+        takes="boolean",
+        result="boolean",
+        identity=True,
+        latex=r"{args| \land }",
+        binds=0,
+    ),
+    Op(
+        "or",
+        "true where any is",
+        (0, None),
+        "logical_or",
+        takes="boolean",
+        result="boolean",
+        identity=False,
+        latex=r"{args| \lor }",
+        binds=0,
+    ),
+    Op(
+        "not",
+        "true where false",
+        (1, 1),
+        "logical_not",
+        takes="boolean",
+        result="boolean",
+        latex=r"\lnot {x}",
+        rules=(("(not (not x))", "x"),),
+    ),
+    Op(
+        "finite?",
+        "true where neither nan nor infinite",
+        (1, 1),
+        "isfinite",
+        result="boolean",
+        latex=r"\operatorname{finite}\left({x}\right)",
+    ),
+    Op(
+        "where",
+        "the second where the first is true, else the third; only the one chosen counts",
+        (3, 3),
+        "where",
+        takes="choice",
+        result="choice",
+        latex=r"\begin{{cases}}{y} & \text{{if }} {x}\\{z} & \text{{else}}\end{{cases}}",
+        rules=(("(where x y y)", "y"), ("(where (not x) y z)", "(where x z y)")),
+        example="(where (> x 0) (log x) 0)",
+    ),
+)
+
+# ---- arithmetic ----------------------------------------------------------------------------------
+
+_add(
+    Op(
+        "+",
+        "sum of any number of terms",
+        (0, None),
+        "add",
+        ("1", "1"),
+        identity=0,
+        exact=True,
+        latex="{args| + }",
+        binds=1,
+        example="(+ a b c)",
+    ),
+    Op(
+        "-",
+        "difference; of one argument, its negative",
+        (2, 2),
+        "subtract",
+        ("1", "-1"),
+        exact=True,
+        latex="{x} - {y}",
+        binds=1,
+    ),
+    Op(
+        "neg",
+        "negative, written (- x)",
+        (1, 1),
+        "negative",
+        ("-1",),
+        exact=True,
+        latex="-{x}",
+        binds=1,
+    ),
+    Op(
+        "*",
+        "product of any number of factors",
+        (0, None),
+        "multiply",
+        ("y", "x"),
+        identity=1,
+        exact=True,
+        latex=r"{args| \, }",
+        binds=2,
+        example="(* 2 a b)",
+    ),
+    Op(
+        "/",
+        "quotient; x/0 is inf or -inf, 0/0 is nan",
+        (2, 2),
+        "divide",
+        ("(/ 1 y)", "(- (/ out y))"),
+        textbook=("(/ 1 y)", "(/ (- 0 x) (** y 2))"),
+        latex=r"\frac{{{x}}}{{{y}}}",
+        domain=((-3, 3), (0.3, 3)),
+    ),
+    Op(
+        "**",
+        "power; never complex: a negative base with a fraction for exponent is nan",
+        (2, 2),
+        "nablisp_power",
+        (
+            "(where (= y 0) 0 (* y (** x (- y 1))))",
+            "(where (and (= x 0) (>= y 0)) 0 (* out (log x)))",
+        ),
+        textbook=("(* y (** x (- y 1)))", "(* out (log x))"),
+        exact=True,
+        latex="{x}^{{{y}}}",
+        binds=3,
+        domain=((0.3, 3), (-3, 3)),
+        rules=(("(** (sqrt x) 2)", "x"), ("(** (abs x) 2)", "(** x 2)")),
+    ),
+    Op(
+        "mod",
+        "remainder of floored division: the sign of the second",
+        (2, 2),
+        "mod",
+        ("1", "(- (floor (/ x y)))"),
+        exact=True,
+        latex=r"{x} \bmod {y}",
+        binds=2,
+        domain=((0.1, 0.9), (1.1, 3)),
+    ),
+    _unary(
+        "abs",
+        "absolute value; its derivative is sign, 0 at 0",
+        "abs",
+        "(sign x)",
+        exact=True,
+        latex=r"\left|{x}\right|",
+        domain=((0.2, 3),),
+        rules=(("(abs (abs x))", "(abs x)"), ("(abs (- x))", "(abs x)")),
+    ),
+    _unary("sign", "-1, 0 or 1", "sign", "0", exact=True, domain=((0.2, 3),)),
+    _unary("floor", "the integer at or below", "floor", "0", exact=True, domain=((0.1, 0.9),),
+           latex=r"\left\lfloor {x} \right\rfloor", rules=(("(floor (floor x))", "(floor x)"),)),
+    _unary("ceil", "the integer at or above", "ceil", "0", exact=True, domain=((0.1, 0.9),),
+           latex=r"\left\lceil {x} \right\rceil", rules=(("(ceil (ceil x))", "(ceil x)"),)),
+    Op(
+        "min",
+        "the smaller, elementwise; of one array, its smallest element",
+        (1, None),
+        "minimum",
+        ("(where (< x y) 1 (where (= x y) 0.5 0))", "(where (< y x) 1 (where (= x y) 0.5 0))"),
+        exact=True,
+        latex=r"\min\left({args|, }\right)",
+        rules=(("(min x x)", "x"),),
+    ),
+    Op(
+        "max",
+        "the larger, elementwise; of one array, its largest element",
+        (1, None),
+        "maximum",
+        ("(where (> x y) 1 (where (= x y) 0.5 0))", "(where (> y x) 1 (where (= x y) 0.5 0))"),
+        exact=True,
+        latex=r"\max\left({args|, }\right)",
+        rules=(("(max x x)", "x"),),
+    ),
+    Op(
+        "clip",
+        "the first, kept between the second and the third",
+        (3, 3),
+        "nablisp_clip",
+        (
+            "(where (and (< y x) (< x z)) 1 (where (or (= x y) (= x z)) 0.5 0))",
+            "(where (< x y) 1 (where (= x y) 0.5 0))",
+            "(where (> x z) 1 (where (= x z) 0.5 0))",
+        ),
+        exact=True,
+        latex=r"\operatorname{{clip}}\left({x}, {y}, {z}\right)",
+        domain=((-0.9, 0.9), (-3, -1), (1, 3)),
+        example="(clip x 0 1)",
+    ),
+)
+
+# ---- powers, exponentials, logarithms ------------------------------------------------------------
+
+_add(
+    _unary("sqrt", "square root; nan below 0", "sqrt", "(/ 0.5 out)", latex=r"\sqrt{{{x}}}",
+           domain=((0.2, 4),), rules=(("(sqrt (** x 2))", "(abs x)"),)),
+    _unary("cbrt", "cube root, of negative numbers too", "cbrt", "(/ 1 (* 3 (** out 2)))",
+           latex=r"\sqrt[3]{{{x}}}", domain=((0.2, 4),), rules=(("(cbrt (** x 3))", "x"),)),
+    _unary("exp", "e to the x", "exp", "out", latex="e^{{{x}}}", binds=3,
+           rules=(("(exp (log x))", "x"),)),
+    _unary("expm1", "e to the x, minus 1, exact near 0", "expm1", "(exp x)",
+           rules=(("(expm1 (log1p x))", "x"),)),
+    _unary("log", "natural logarithm", "log", "(/ 1 x)", latex=r"\ln\left({x}\right)",
+           domain=((0.2, 4),), rules=(("(log (exp x))", "x"),)),
+    _unary("log1p", "logarithm of 1 + x, exact near 0", "log1p", "(/ 1 (+ 1 x))",
+           domain=((-0.8, 3),), rules=(("(log1p (expm1 x))", "x"),)),
+    _unary("log2", "logarithm to base 2", "log2", f"(/ {1 / math.log(2)!r} x)",
+           latex=r"\log_2\left({x}\right)", domain=((0.2, 4),)),
+    _unary("log10", "logarithm to base 10", "log10", f"(/ {1 / math.log(10)!r} x)",
+           latex=r"\log_{{10}}\left({x}\right)", domain=((0.2, 4),)),
+    Op(
+        "hypot",
+        "sqrt(x² + y²) without overflow",
+        (2, 2),
+        "hypot",
+        ("(where (= out 0) 0 (/ x out))", "(where (= out 0) 0 (/ y out))"),
+        latex=r"\operatorname{{hypot}}\left({x}, {y}\right)",
+        domain=((0.2, 3), (0.2, 3)),
+    ),
+    _unary("exprel", "(exp(x) - 1)/x, 1 at 0", "",
+           "(where (< (abs x) 0.03)"
+           " (+ 0.5 (* x (+ (/ 1 3) (* x (+ 0.125 (* x (+ (/ 1 30) (* x (+ (/ 1 144)"
+           " (* x (/ 1 840)))))))))))"
+           " (/ (- (exp x) out) x))",
+           means="(where (= x 0) 1 (where (= x inf) inf (/ (expm1 x) x)))"),
+)
+
+# ---- trigonometric and hyperbolic ----------------------------------------------------------------
+
+_add(
+    _unary("sin", "sine", "sin", "(cos x)", latex=r"\sin\left({x}\right)",
+           rules=(("(sin (asin x))", "x"),)),
+    _unary("cos", "cosine", "cos", "(- (sin x))", latex=r"\cos\left({x}\right)",
+           rules=(("(cos (acos x))", "x"), ("(cos (- x))", "(cos x)"))),
+    _unary("tan", "tangent", "tan", "(+ 1 (** out 2))", latex=r"\tan\left({x}\right)",
+           domain=((-1.3, 1.3),), rules=(("(tan (atan x))", "x"),)),
+    _unary("asin", "inverse sine", "asin", "(/ 1 (sqrt (* (- 1 x) (+ 1 x))))",
+           latex=r"\arcsin\left({x}\right)", domain=((-0.9, 0.9),)),
+    _unary("acos", "inverse cosine", "acos", "(/ -1 (sqrt (* (- 1 x) (+ 1 x))))",
+           latex=r"\arccos\left({x}\right)", domain=((-0.9, 0.9),)),
+    _unary("atan", "inverse tangent", "atan", "(/ 1 (+ 1 (** x 2)))",
+           latex=r"\arctan\left({x}\right)"),
+    Op(
+        "atan2",
+        "the angle of the point (second, first)",
+        (2, 2),
+        "atan2",
+        ("(where (= (hypot x y) 0) 0 (/ (/ y (hypot x y)) (hypot x y)))",
+         "(where (= (hypot x y) 0) 0 (- (/ (/ x (hypot x y)) (hypot x y))))"),
+        latex=r"\operatorname{{atan2}}\left({x}, {y}\right)",
+        domain=((0.2, 3), (0.2, 3)),
+        example="(atan2 y x)",
+    ),
+    _unary("sinh", "hyperbolic sine", "sinh", "(cosh x)", latex=r"\sinh\left({x}\right)",
+           rules=(("(sinh (asinh x))", "x"),)),
+    _unary("cosh", "hyperbolic cosine", "cosh", "(sinh x)", latex=r"\cosh\left({x}\right)",
+           rules=(("(cosh (- x))", "(cosh x)"), ("(cosh (acosh x))", "x"))),
+    _unary("tanh", "hyperbolic tangent", "tanh", "(** (/ 1 (cosh x)) 2)",
+           latex=r"\tanh\left({x}\right)", rules=(("(tanh (atanh x))", "x"),)),
+    _unary("asinh", "inverse hyperbolic sine", "asinh", "(/ 1 (hypot 1 x))",
+           rules=(("(asinh (sinh x))", "x"),)),
+    _unary("acosh", "inverse hyperbolic cosine", "acosh",
+           "(/ 1 (* (sqrt (- x 1)) (sqrt (+ x 1))))", domain=((1.2, 4),)),
+    _unary("atanh", "inverse hyperbolic tangent", "atanh", "(/ 1 (* (- 1 x) (+ 1 x)))",
+           domain=((-0.9, 0.9),), rules=(("(atanh (tanh x))", "x"),)),
+    _unary("sinc", "sin(πx)/(πx), 1 at 0, as in NumPy", "sinc",
+           "(where (< (abs x) 0.05)"
+           " (* x (+ (/ (* -1 (** pi 2)) 3) (* (** x 2) (+ (/ (** pi 4) 30) (* (** x 2)"
+           " (+ (/ (* -1 (** pi 6)) 840) (* (** x 2) (/ (** pi 8) 45360))))))))"
+           " (/ (- (cos (* pi x)) out) x))"),
+)
+
+# ---- of statistics and learning ------------------------------------------------------------------
+
+_add(
+    _unary("sigmoid", "1/(1 + exp(-x)), for any x", "", "(* out (sigmoid (- x)))",
+           means="(/ (where (>= x 0) 1 (exp (- (abs x)))) (+ 1 (exp (- (abs x)))))",
+           latex=r"\sigma\left({x}\right)"),
+    _unary("softplus", "log(1 + exp(x)), for any x", "", "(sigmoid x)",
+           means="(+ (max x 0) (log1p (exp (- (abs x)))))"),
+    _unary("relu", "x where positive, else 0", "", "(where (> x 0) 1 0)", means="(max x 0)",
+           exact=True, domain=((0.2, 3),), rules=(("(relu (relu x))", "(relu x)"),)),
+)
+
+# ---- arrays --------------------------------------------------------------------------------------
+
+_AXIS = ("axis", "keep")
+
+_add(
+    Op("sum", "sum of the elements, of all or along an axis", (1, 1), "sum", pullback=back.sum_,
+       shape=sh.reduced, options=_AXIS, exact=True, latex=r"\sum {x}", binds=1,
+       example="(sum A :axis 0)"),
+    Op("mean", "mean of the elements, of all or along an axis", (1, 1), "mean",
+       pullback=back.mean, shape=sh.reduced, options=_AXIS,
+       latex=r"\operatorname{{mean}}\left({x}\right)"),
+    Op("amin", "the smallest element; ties share the derivative", (1, 1), "min",
+       pullback=back.extreme, shape=sh.reduced, options=_AXIS, exact=True,
+       latex=r"\min\left({x}\right)"),
+    Op("amax", "the largest element; ties share the derivative", (1, 1), "max",
+       pullback=back.extreme, shape=sh.reduced, options=_AXIS, exact=True,
+       latex=r"\max\left({x}\right)"),
+    Op("argmax", "where the largest element is, from 0", (1, 1), "argmax", pullback=back.constant,
+       shape=sh.reduced, options=_AXIS, exact=True,
+       latex=r"\operatorname{{argmax}}\left({x}\right)"),
+    Op("logsumexp", "log of the sum of exp, without overflow", (1, 1), "nablisp_logsumexp",
+       pullback=back.logsumexp, shape=sh.reduced, options=_AXIS,
+       latex=r"\operatorname{{logsumexp}}\left({x}\right)"),
+    Op("rows", "how many rows the columns have", (0, 0), "nablisp_rows", pullback=back.constant,
+       shape=sh.scalar, latex=r"n_\text{{rows}}", exact=True),
+    Op("dot", "inner product along the last axis", (2, 2), "nablisp_dot", pullback=back.dot,
+       shape=sh.dot, latex=r"{x} \cdot {y}", binds=2, example="(dot w X)"),
+    Op("@", "matrix product", (2, 2), "matmul", pullback=back.matmul, shape=sh.matmul,
+       latex=r"{x} \, {y}", binds=2),
+    Op("transpose", "axes in reverse order", (1, 1), "transpose", pullback=back.transpose,
+       shape=sh.transposed, latex=r"{{{x}}}^{{\mathsf T}}", binds=3, exact=True,
+       rules=(("(transpose (transpose x))", "x"),)),
+    Op("solve", "the x with A x = b", (2, 2), "nablisp_solve", pullback=back.solve, shape=sh.solve,
+       latex=r"{{{x}}}^{{-1}} {y}", binds=2),
+    Op("ref", "an element or part, indices from 0, along the first axes or from :axis on", (1, 1),
+       "nablisp_ref", pullback=back.ref, shape=sh.indexed, options=("index", "axis"), exact=True,
+       latex=r"{x}_{{{index}}}", example="(ref v 0)"),
+    Op("slice", "the part from :start to before :stop along an axis", (1, 1), "nablisp_slice",
+       pullback=back.slice_, shape=sh.sliced, options=("axis", "start", "stop"), exact=True,
+       latex=r"{x}_{{{start}:{stop}}}"),
+    Op("pad", "zeros :before and :after along an axis", (1, 1), "nablisp_pad", pullback=back.pad,
+       shape=sh.padded, options=("axis", "before", "after"), exact=True,
+       latex=r"\operatorname{{pad}}\left({x}\right)"),
+    Op("pick", "one element per row, by class number", (2, 2), "nablisp_pick", pullback=back.pick,
+       shape=sh.picked, exact=True, latex=r"{x}_{{{y}}}", example="(pick logits species)"),
+    Op("one-hot", "1 at the class number, else 0, along a new last axis of :length", (1, 1),
+       "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",),
+       exact=True, latex=r"\mathbf 1_{{{x}}}"),
+    Op("expand", "a new axis of length 1", (1, 1), "expand_dims", pullback=back.expand,
+       shape=sh.expanded, options=("axis",), exact=True, latex="{x}", binds=1),
+    Op("fill", "the first, repeated to the shape of the second", (2, 2), "nablisp_fill",
+       pullback=back.fill, shape=sh.filled, exact=True, latex="{x}", binds=1),
+    Op("stack", "arrays side by side along a new axis; [a b] puts it last for columns", (1, None),
+       "nablisp_stack", pullback=back.stack, shape=sh.stacked, options=("axis",), exact=True,
+       latex=r"\begin{{bmatrix}}{args| & }\end{{bmatrix}}"),
+    Op("concat", "arrays joined along an axis they have", (1, None), "nablisp_concat",
+       pullback=back.concat, shape=sh.concatenated, options=("axis",), exact=True,
+       latex=r"\left[{args| \mid }\right]"),
+)

@@ -1,0 +1,225 @@
+"""The shape of an expression: turns shapes of names into the shape of what is made of them.
+
+A shape is a tuple of lengths; `ROWS` is the length of every column, known only when a program
+runs. A shape environment maps names to shapes; a name it lacks is a scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from .errors import NablispError
+from .expr import Call, Const, Expr, Options, Sym, postorder
+
+ROWS = "rows"
+Dim = int | str
+Shape = tuple[Dim, ...]
+ShapeEnv = Mapping[str, Shape]
+
+
+def shape_of(
+    expr: Expr, env: ShapeEnv | None = None, memo: MutableMapping[Expr, Shape] | None = None
+) -> Shape:
+    """The shape of an expression; NablispError "shape" names both shapes and sub-expressions.
+
+    `memo` keeps the shapes of sub-expressions between calls with the same `env`.
+    """
+    env = env or {}
+    known: MutableMapping[Expr, Shape] = {} if memo is None else memo
+    if (shape := known.get(expr)) is not None:
+        return shape
+    for node in postorder(expr):
+        if node not in known:
+            known[node] = _own(node, env, known)
+    return known[expr]
+
+
+def _own(node: Expr, env: ShapeEnv, known: Mapping[Expr, Shape]) -> Shape:
+    match node:
+        case Sym(name):
+            return env.get(name, ())
+        case Const(value):
+            return value.shape
+        case Call():
+            return call_shape(node, [known[arg] for arg in node.args])
+    return ()
+
+
+def call_shape(node: Call, shapes: Sequence[Shape]) -> Shape:
+    """The shape of one operation from its arguments' shapes."""
+    if node.op.shape is None and not any(shapes):
+        return ()
+    try:
+        return (node.op.shape or elementwise)(shapes, **dict(node.options))
+    except NablispError as error:
+        if not error.hint:
+            from .printer import brief
+
+            error.hint = "\n".join(
+                f"{brief(arg)} has shape {show(shape)}"
+                for arg, shape in zip(node.args, shapes, strict=True)
+            )
+        raise error from None
+
+
+def show(shape: Shape) -> str:
+    """A shape as the language writes it: `[rows 3]`; a scalar is `a number`."""
+    return f"[{' '.join(map(str, shape))}]" if shape else "a number"
+
+
+def refuse(message: str) -> NablispError:
+    return NablispError("shape", message)
+
+
+# ---- rules: shapes of the arguments, static options → shape of the result ------------------------
+
+
+def elementwise(shapes: Sequence[Shape]) -> Shape:
+    return broadcast(*shapes)
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """NumPy's rule, axes aligned from the last; two row axes may only meet each other."""
+    longest = max(map(len, shapes), default=0)
+    out: list[Dim] = []
+    for i in range(-longest, 0):
+        lengths = {s[i] for s in shapes if len(s) >= -i} - {1}
+        if len(lengths) > 1:
+            found = [s for s in shapes if s]
+            raise refuse(
+                "these shapes do not fit together: " + " and ".join(dict.fromkeys(map(show, found)))
+            )
+        out.append(lengths.pop() if lengths else 1)
+    if out.count(ROWS) > 1:
+        raise refuse("two row axes meet crosswise, which would pair every row with every other")
+    return tuple(out)
+
+
+def axis_of(axis: int, dimensions: int) -> int:
+    """An axis counted from the front; NablispError "shape" when there is none."""
+    if not -dimensions <= axis < dimensions:
+        raise refuse(f"there is no axis {axis} in {dimensions} dimensions")
+    return axis % dimensions
+
+
+def reduced(shapes: Sequence[Shape], axis: int | None = None, keep: bool = False) -> Shape:
+    (shape,) = shapes
+    if axis is None:
+        return (1,) * len(shape) if keep else ()
+    if not shape and axis in (0, -1):
+        return ()
+    at = axis_of(axis, len(shape))
+    return (*shape[:at], *((1,) if keep else ()), *shape[at + 1 :])
+
+
+def dot(shapes: Sequence[Shape]) -> Shape:
+    return broadcast(*shapes)[:-1]
+
+
+def matmul(shapes: Sequence[Shape]) -> Shape:
+    a, b = shapes
+    if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
+        raise refuse("@ multiplies vectors and matrices")
+    if a[-1] != b[0]:
+        raise refuse(f"@ cannot multiply {show(a)} by {show(b)}: {a[-1]} is not {b[0]}")
+    return (*a[:-1], *b[1:])
+
+
+def solve(shapes: Sequence[Shape]) -> Shape:
+    a, b = shapes
+    if len(a) != 2 or a[0] != a[1] or not 1 <= len(b) <= 2 or b[0] != a[0]:
+        raise refuse(f"solve takes a square matrix and a vector or matrix, not {show(a)}, {show(b)}")
+    return b
+
+
+def transposed(shapes: Sequence[Shape]) -> Shape:
+    return shapes[0][::-1]
+
+
+def expanded(shapes: Sequence[Shape], axis: int = -1) -> Shape:
+    at = axis_of(axis, len(shapes[0]) + 1)
+    return (*shapes[0][:at], 1, *shapes[0][at:])
+
+
+def _fixed(length: Dim, what: str) -> int:
+    """A length that must be a number now: the row axis has none yet."""
+    if isinstance(length, int):
+        return length
+    raise refuse(f"{what} goes along the rows, whose number is known only when it runs")
+
+
+def indexed(
+    shapes: Sequence[Shape], index: tuple[int, ...] = (), axis: int | None = None
+) -> Shape:
+    (shape,) = shapes
+    first = 0 if axis is None else axis_of(axis, len(shape))
+    if first + len(index) > len(shape):
+        raise refuse(f"ref has {len(index)} indices for {show(shape)}")
+    for at, i in enumerate(index, first):
+        length = _fixed(shape[at], "ref")
+        if not -length <= i < length:
+            raise refuse(f"index {i} is outside 0 … {length - 1}")
+    return (*shape[:first], *shape[first + len(index) :])
+
+
+def sliced(shapes: Sequence[Shape], axis: int = 0, start: int = 0, stop: int = 0) -> Shape:
+    (shape,) = shapes
+    at = axis_of(axis, len(shape))
+    if not 0 <= start <= stop <= _fixed(shape[at], "slice"):
+        raise refuse(f"{start} … {stop} is outside 0 … {shape[at]}")
+    return (*shape[:at], stop - start, *shape[at + 1 :])
+
+
+def padded(shapes: Sequence[Shape], axis: int = 0, before: int = 0, after: int = 0) -> Shape:
+    (shape,) = shapes
+    at = axis_of(axis, len(shape))
+    return (*shape[:at], before + _fixed(shape[at], "pad") + after, *shape[at + 1 :])
+
+
+def picked(shapes: Sequence[Shape]) -> Shape:
+    values, index = shapes
+    if not values:
+        raise refuse("pick takes one element per row of an array, not of a number")
+    return broadcast(values[:-1], index)
+
+
+def one_hot(shapes: Sequence[Shape], length: int = 1) -> Shape:
+    return (*shapes[0], length)
+
+
+def stacked(shapes: Sequence[Shape], axis: int = 0) -> Shape:
+    whole = broadcast(*shapes)
+    at = axis_of(axis, len(whole) + 1)
+    return (*whole[:at], len(shapes), *whole[at:])
+
+
+def concatenated(shapes: Sequence[Shape], axis: int = 0) -> Shape:
+    first = shapes[0]
+    at = axis_of(axis, len(first))
+    if any((*s[:at], *s[at + 1 :]) != (*first[:at], *first[at + 1 :]) for s in shapes):
+        raise refuse("concat joins arrays that differ only along its axis")
+    total = sum(_fixed(s[at], "concat") for s in shapes)
+    return (*first[:at], total, *first[at + 1 :])
+
+
+def filled(shapes: Sequence[Shape]) -> Shape:
+    return broadcast(*shapes)
+
+
+def scalar(shapes: Sequence[Shape]) -> Shape:
+    return ()
+
+
+def same_rows(shapes: Iterable[Shape]) -> bool:
+    """Does any of the shapes have the row axis?"""
+    return any(ROWS in shape for shape in shapes)
+
+
+def of_value(value: Any) -> Shape:
+    """The shape of a number or array."""
+    return tuple(getattr(value, "shape", ()))
+
+
+def option(options: Options, name: str, default: Any = None) -> Any:
+    return dict(options).get(name, default)
