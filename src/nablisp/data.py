@@ -85,9 +85,7 @@ def read_table(
     Raises NablispError: `file`, `data`, `limit`, `value`, or `unavailable` for Parquet and Arrow.
     """
     if missing not in ("refuse", "drop"):
-        raise NablispError(
-            "value", f"missing cells are refused or dropped: refuse, drop; not {missing}"
-        )
+        raise NablispError("value", f":missing is refuse or drop, not {missing}")
     request = _Request(name, tuple(select or ()), classes, missing == "drop", budget or Budget())
     ending = PurePath(name).suffix.lower()
     if ending in _LATER:
@@ -99,8 +97,8 @@ def read_table(
     if ending not in _READERS:
         raise NablispError(
             "file",
-            f"{name} ends in {ending or 'nothing'} that is read",
-            hint=f"data files end in {' '.join(_READERS)}",
+            f"{name} is no kind of file that data is read from",
+            hint=f"the name of a data file ends in {' '.join(_READERS)}",
         )
     with open_file(root, name, "rb") as file:
         table = _READERS[ending](request, file)
@@ -138,7 +136,7 @@ def row_order(rows: int, seed: int, epoch: int) -> Rows:
     Random bits of Philox, a counter-based generator (Salmon et al., 2011) keyed by both, are sorted
     with the row's own number as their lowest bits: the same on every machine and NumPy.
     """
-    random = np.random.Philox(key=(epoch % 2**64) << 64 | seed % 2**64).random_raw(rows)
+    random = np.random.Philox(key=(epoch % 2**64 << 64) | seed % 2**64).random_raw(rows)
     low = np.uint64(2 ** max(rows - 1, 0).bit_length() - 1)
     keys = np.sort(random & ~low | np.arange(rows, dtype=np.uint64))
     return (keys & low).astype(np.intp)
@@ -210,14 +208,15 @@ def _columns(where: str, items: Iterable[tuple[Any, Any]], budget: Budget) -> Co
 
 def _column(where: str, value: Any, budget: Budget) -> Column:
     if np.ma.is_masked(value):
-        raise NablispError(
-            "data", f"{where} has masked entries: leave out their rows, or fill them"
-        )
+        hint = "leave out their rows, or fill them"
+        raise NablispError("data", f"{where} has masked entries", hint=hint)
     try:
         array = np.asarray(value)
     except Exception as error:  # whatever the value's own conversion raises
-        first = str(error).partition("\n")[0]
-        raise NablispError("data", f"{where} is no array of numbers: {first}") from None
+        why = str(error).partition("\n")[0]
+        if "inhomogeneous" in why:
+            why = "its entries differ in shape"
+        raise NablispError("data", f"{where} is no array of numbers: {why}") from None
     if (kind := array.dtype.kind) not in "buif":
         raise NablispError(
             "data",
@@ -263,7 +262,11 @@ def _read_npz(request: _Request, file: IO[bytes]) -> Table:
     }
 
     def column(name: str) -> np.ndarray[Any, Any]:
-        with archive.open(members[name]) as part:
+        try:
+            part = archive.open(members[name])
+        except Exception:
+            raise _damaged(request) from None
+        with part:
             return _array(request, part, members[name].file_size)
 
     return _table(request, column, tuple(members))
@@ -401,9 +404,10 @@ class _Csv:
     def _ragged(self, line: int, row: list[str]) -> NablispError:
         if row == [""]:
             return self.request.error(f" line {line}", "the line is blank", "delete it")
+        cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
         return self.request.error(
             f" line {line}",
-            f"{len(row)} cells, and {len(self.header)} names in the header",
+            f"{cells}, where the header names {len(self.header)} columns",
             'a cell that holds the separator itself is quoted: "a, b"',
         )
 
@@ -430,15 +434,16 @@ def _read_csv(delimiter: str, request: _Request, file: IO[bytes]) -> Table:
         request.budget.clock()
         parts.append(part)
 
-    table = Table({}, {}, plan.dropped)
+    columns: Columns = {}
+    classes: dict[str, tuple[str, ...]] = {}
     for i, place in enumerate(plan.wanted):
         name = plan.header[place]
-        table.columns[name] = np.concatenate([part[:, i] for part in parts])
+        columns[name] = np.concatenate([part[:, i] for part in parts])
         if (codes := plan.texts.get(i)) is not None:
-            table.classes[name] = texts = tuple(sorted(codes, key=_class_order))
+            classes[name] = texts = tuple(sorted(codes, key=_class_order))
             ranks = np.argsort([codes[text] for text in texts]).astype(np.float64)
-            table.columns[name] = ranks[table.columns[name].astype(np.intp)]
-    return table
+            columns[name] = ranks[columns[name].astype(np.intp)]
+    return Table(columns, classes, plan.dropped)
 
 
 def _class_order(text: str) -> tuple[bool, float, str]:
@@ -479,9 +484,7 @@ def _plan(request: _Request, delimiter: str, head: str) -> _Csv:
                 hint = "cells are separated by commas in .csv files, by tabs in .tsv files"
             raise request.error(where, f'"{name}" cannot name a column', hint)
         if counts[name] > 1:
-            raise request.error(
-                where, f"more than one column is named {name}", "rename one of them"
-            )
+            raise request.error(where, f"another column is named {name}, too", "rename one of them")
     texts: dict[int, dict[str, int]] = {
         i: {} for i, place in enumerate(wanted) if header[place] in request.classes
     }

@@ -45,7 +45,7 @@ def d(e: Any, *wrt: str | Sym, simplify: bool = True, shapes: sh.ShapeEnv | None
 
 def derivative(root: Expr, wrt: Sym, shapes: sh.ShapeEnv | None = None) -> Expr:
     """The derivative of a scalar by a name of any shape, or of an array by a scalar."""
-    g = Graph(shapes)
+    g = Graph(shapes, look_inside=True)
     top, variable = g.load(root, wrt)
     if g.shape(top) == ():
         return _finish(g, sweep(g, {top: g.one}, [variable]), [variable])[0]
@@ -194,7 +194,7 @@ def _folded(
         return [_summed(g, adjoint, live, whole, g.shape(arg)) for arg in args]
     partial = [args[0]]
     for arg in args[1:]:
-        partial.append(g.node(op, (partial[-1], arg)))
+        partial.append(g.tidy(op, (partial[-1], arg)))
     backs: list[Part | None] = [None] * len(args)
     for k in range(len(args) - 1, 0, -1):
         registers = [partial[k - 1], args[k], 0, partial[k]]
@@ -220,6 +220,7 @@ def _through_where(
 
 def _joined(g: Graph, parts: list[Part]) -> Part:
     """Contributions to one node: a sum, each under its own condition unless all agree."""
+    parts.reverse()  # the sweep meets the last first; a sum reads in order of appearance
     lives = [live for _, live in parts]
     if all(live == lives[0] for live in lives):
         return g.sum([adjoint for adjoint, _ in parts]), lives[0]

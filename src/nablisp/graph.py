@@ -4,11 +4,13 @@
 (hash-consed), arguments before what is made of them. The constructors `sum mul div neg pow call`
 tidy as they build: a product is a rational coefficient and powers of bases, a sum collects like
 terms. What was loaded is never rewritten, so what is built shares its parts; only products of a few
-names and numbers are looked into, and at most `LOOK` factors or terms.
+names and numbers are looked into (all, with `look_inside`, for a text to be read), and at most
+`LOOK` factors or terms.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -44,8 +46,9 @@ def exact(value: Any) -> Coefficient | None:
 class Graph:
     """Nodes by id. `ops[i]` is None for a leaf; `exprs[i]` is the Expr of what was loaded."""
 
-    def __init__(self, env: sh.ShapeEnv | None = None) -> None:
+    def __init__(self, env: sh.ShapeEnv | None = None, *, look_inside: bool = False) -> None:
         self.env = env or {}
+        self.look_inside = look_inside
         self.ops: list[Op | None] = []
         self.args: list[tuple[int, ...]] = []
         self.exprs: list[Expr | None] = []
@@ -146,12 +149,20 @@ class Graph:
         """A rational as a number: an integer while exact, else the nearest binary64."""
         if isinstance(value, Fraction) and value.denominator == 1:
             value = value.numerator
-        if isinstance(value, Fraction):
-            try:
-                return self.number(value.numerator / value.denominator)
-            except OverflowError:
-                return self.number(float("inf") if value > 0 else float("-inf"))
-        return self.number(value)
+        if isinstance(value, Fraction) and exact(_plain(value)) is None:
+            i = self.memo.get(value)  # remembers that it is a third, not 0.3333333333333333
+            if i is None:
+                node = Num(_plain(value))
+                i = self.memo[value] = len(self.ops)
+                self.ops.append(None)
+                self.args.append(())
+                self.exprs.append(node)
+                self.numbers[i] = node.value
+                self.views[i] = (value, ())
+                if self.shapes is not None:
+                    self.shapes.append(())
+            return i
+        return self.number(_plain(value))
 
     def expr(self, *roots: int) -> list[Expr]:
         """Ids as expressions; only what the roots need is made."""
@@ -193,7 +204,8 @@ class Graph:
     def _view_loaded(self, i: int) -> None:
         """Products of a few names and numbers, as the user wrote them, are looked into."""
         args = self.args[i]
-        if len(args) <= LOOK and all(self.ops[a] is None or a in self.views for a in args):
+        plain = self.look_inside or all(self.ops[a] is None or a in self.views for a in args)
+        if len(args) <= LOOK and plain:
             self.views[i] = self.view(self.tidy(self.ops[i], args))  # type: ignore[arg-type]
 
     def view(self, i: int) -> View:
@@ -207,11 +219,15 @@ class Graph:
             self.held.add(i)
         elif len(view[1]) > 1:
             coefficient, factors = view
-            rest = i if coefficient == 1 else self.product(1, factors)
+            outer: Factors = ()
+            if self.shapes is not None and self.shapes[i]:  # numbers stay free to leave a sum
+                outer = tuple(f for f in factors if self.shape(f[0]) == ())
+                factors = tuple(f for f in factors if self.shape(f[0]) != ())
+            rest = i if coefficient == 1 and not outer else self.product(1, factors)
             self.views.pop(rest, None)
             self.held.add(rest)
             if rest != i:
-                self.views[i] = (coefficient, ((rest, 1),))
+                self.views[i] = (coefficient, (*outer, (rest, 1)))
 
     # ---- construction ----------------------------------------------------------------------------
 
@@ -334,7 +350,7 @@ class Graph:
         coefficient, factors = self.view(base)
         if coefficient == 1 and len(factors) == 1 and isinstance(power, int):
             ((inner, before),) = factors
-            if isinstance(before, int) and before != 1:
+            if isinstance(before, int) and before > 1:
                 return self.product(1, ((inner, before * power),))
         args = base, self.coefficient(power)
         i = self._by_rules(POW, args)
@@ -355,6 +371,9 @@ class Graph:
             left, right = self._closed(left), self._closed(right)
         powers: dict[int, Any] = dict(left[1])
         for base, exponent in right[1]:
+            if powers.get(base, 1) < 0 > sign * exponent and self.ops[base] is not None:
+                # y · y may overflow where x/y/y does not; names are let off, for the reader
+                return self._merge(self._closed(left), right, sign)
             powers[base] = powers.get(base, 0) + sign * exponent
         coefficient = left[0] * right[0] if sign > 0 else Fraction(left[0]) / right[0]
         factors = [item for item in powers.items() if item[1] != 0]
@@ -364,7 +383,9 @@ class Graph:
 
     def _closed(self, view: View) -> View:
         """The same with its factors as one."""
-        return view if len(view[1]) < 2 else (view[0], ((self.product(1, view[1]), 1),))
+        if len(view[1]) < 2 and all(exponent > 0 for _, exponent in view[1]):
+            return view
+        return view[0], ((self.product(1, view[1]), 1),)
 
     def product(self, coefficient: Coefficient, factors: Factors) -> int:
         """The node of a coefficient and sorted factors: number, names, powers, rest, over the rest."""
@@ -389,7 +410,7 @@ class Graph:
             i = self.node(DIV, (i, lower[0] if len(lower) == 1 else self.node(MUL, tuple(lower))))
         if negative:
             i = self.node(NEG, (i,))
-        if i >= self.loaded and i not in self.held:
+        if i not in self.held:
             self.views[i] = (coefficient, factors)
         self.memo[key] = i
         return i
@@ -475,7 +496,7 @@ class Graph:
     def _is_open_sum(self, i: int) -> bool:
         return (
             (self.ops[i] is ADD or self.ops[i] is SUB)
-            and i >= self.loaded
+            and (i >= self.loaded or self.look_inside)
             and i not in self.held
             and len(self.args[i]) <= LOOK
         )
@@ -578,7 +599,11 @@ class Graph:
 
     def full(self, i: int, like: int) -> int:
         """A lazy value in the whole shape of `like`."""
-        return i if self.shape(i) == self.shape(like) else self.call("fill", i, like)
+        if self.shape(i) == self.shape(like):
+            return i
+        leaves = (k for k in range(self.loaded) if self.ops[k] is None)
+        same = next((k for k in leaves if self.shape(k) == self.shape(like)), like)
+        return self.call("fill", i, same)
 
     def sum_to(self, i: int, whole: sh.Shape, target: sh.Shape) -> int:
         """A lazy value of shape `whole`, summed over the axes that `target` lacks.
@@ -633,7 +658,10 @@ class Graph:
 
 
 def _plain(value: Coefficient) -> int | float:
-    return value if isinstance(value, int) else value.numerator / value.denominator
+    try:
+        return value if isinstance(value, int) else value.numerator / value.denominator
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 _PRODUCTS = {MUL, DIV, NEG, POW}

@@ -32,7 +32,7 @@ def read(text: str, *, name: str = "<input>", budget: Budget | None = None) -> F
     budget = budget or Budget()
     budget.check("source", len(text) if text.isascii() else len(text.encode(errors="replace")))
     source = Source(name, text.removeprefix("\ufeff"))
-    if not text.isascii() and (found := _TREACHEROUS.search(source.text)):
+    if not text.isascii() and (found := re.search(_TREACHEROUS, source.text)):
         raise _misplaced(source, found.start())
     # Python's cycle collector doubles the time, and what is read here holds no cycles.
     collecting = gc.isenabled()
@@ -49,29 +49,29 @@ def _parse(source: Source, budget: Budget) -> Forms:
     builder = _Builder(source)
     rules = [(made, size, name and getattr(builder, name)) for made, size, name in table.rules]
     states = table.states
-    deepest = 2 * budget.limits.depth  # a bracket that is open holds two values
     path: list[int] = [0]
-    values: list[Any] = []
+    values: list[Any] = []  # for each open bracket the forms before it and its token
     for token in tokens.finditer(source.text):
         terminal = token.lastgroup or "$END"
         while (action := states[path[-1]].get(terminal, 0)) < 0:
             made, size, build = rules[~action]
-            cut = len(values) - size
-            if cut > deepest:
-                _check_depth(budget, cut // 2, builder.span(values[-1]))
-            forms: Forms = values[cut] if size else []
-            if build:
-                forms.append(build(*values[cut + 1 :]))
-            del values[cut:], path[cut + 1 :]
-            values.append(forms)
-            path.append(states[path[-1]][made])
+            if build:  # the forms so far stay, and take up what the rest makes
+                rest = 1 - size
+                values[-size].append(build(*values[rest:]))
+                del values[rest:], path[rest:]
+            elif size == 0:
+                if values:
+                    _check_depth(budget, len(values) // 2, builder.span(values[-1]))
+                values.append([])
+                path.append(states[path[-1]][made])
+            else:
+                forms: Forms = values[0]
+                return forms
         if action == 0:
             break
         values.append(token)
         path.append(action)
-    if terminal != "$END" or len(values) > 1:
-        raise _unexpected(source, token, values)
-    return list(values[0])
+    raise _unexpected(source, token, values)
 
 
 class _Builder:
@@ -85,6 +85,9 @@ class _Builder:
     def span(self, token: Token) -> Span:
         # Span(…) takes twice as long.
         return tuple.__new__(Span, (self.source, *token.span(token.lastgroup or 0)))
+
+    def between(self, opener: Token, closer: Token) -> Span:
+        return tuple.__new__(Span, (self.source, opener.end() - 1, closer.end()))
 
     def integer(self, token: Token) -> Number:
         text = token["INTEGER"]
@@ -109,14 +112,14 @@ class _Builder:
         value = token["STRING"][1:-1]
         if "\\" in value:
             start = token.start("STRING") + 1
-            value = _ESCAPE.sub(lambda escape: self.escaped(escape, start), value)
+            value = re.sub(_ESCAPE, lambda escape: self.escaped(escape, start), value)
         return String(value, self.span(token))
 
     def list(self, opener: Token, items: Forms, closer: Token) -> List:
-        return List(tuple(items), Span(self.source, opener.end() - 1, closer.end()))
+        return List(tuple(items), self.between(opener, closer))
 
     def array(self, opener: Token, items: Forms, closer: Token) -> Array:
-        return Array(tuple(items), Span(self.source, opener.end() - 1, closer.end()))
+        return Array(tuple(items), self.between(opener, closer))
 
     def name(self, text: str, token: Token) -> str:
         """The normal form of the name a token ends with, if all its characters are admitted."""
@@ -131,7 +134,7 @@ class _Builder:
                 elif (marks := marks + 1) > _MARKS:
                     raise NablispError(
                         "syntax",
-                        f"{_described(c)} stands on no letter, or on one with {_MARKS} marks",
+                        f"{_described(c)} needs a letter before it, with under {_MARKS} marks",
                         span=Span(self.source, offset, offset + 1),
                         hint="delete it",
                     )
@@ -156,19 +159,17 @@ class _Builder:
         )
 
 
-_ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|([\s\S]))")
+_ESCAPE = r"\\(?:u\{([0-9a-fA-F]{1,6})\}|([\s\S]))"
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 _MARKS = 30
 """Most marks on a letter: Unicode's stream-safe bound, without which NFC takes quadratic time."""
 
 # Bidirectional controls, which make text look like other text; halves of surrogate pairs.
-_TREACHEROUS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_TREACHEROUS = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 # Letters and marks that show nothing: fillers, joiners, variation selectors.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 
 _CURES = {
     "'`‘’": "names stand for themselves, unquoted: x",
@@ -195,7 +196,7 @@ _CURES = {
 
 def _shows(c: str) -> bool:
     """Does a character put ink on the screen?"""
-    return c.isprintable() and c != " " and not _UNSEEN.match(c)
+    return c.isprintable() and c != " " and not re.match(_UNSEEN, c)
 
 
 def _described(c: str) -> str:
@@ -211,8 +212,10 @@ def _described(c: str) -> str:
 def _misplaced(source: Source, offset: int) -> NablispError:
     """What is wrong with a character that is part of no token, or must not be."""
     c = source.text[offset]
-    if _TREACHEROUS.match(c):
-        problem, cure = "is refused everywhere", f"in a string, write \\u{{{ord(c):x}}}"
+    if unicodedata.category(c) == "Cs":
+        problem, cure = "is no character", "delete it"
+    elif re.match(_TREACHEROUS, c):
+        problem, cure = "disguises text", f"delete it, or write \\u{{{ord(c):x}}} in a string"
     elif c.isspace():
         problem, cure = "is no blank here", "put a plain blank in its place"
     elif not _shows(c):
@@ -221,7 +224,7 @@ def _misplaced(source: Source, offset: int) -> NablispError:
         problem = "has no meaning here"
         plain = unicodedata.normalize("NFKC", c)  # an ASCII sign for its full-width twin
         cure = next((cure for signs, cure in _CURES.items() if c in signs or plain in signs), "")
-        if not cure and plain.isascii():
+        if not cure and plain != c and plain.isascii():
             cure = f"write {plain}"
     return NablispError(
         "syntax",
