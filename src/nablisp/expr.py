@@ -54,6 +54,8 @@ class Op:
     """shape rule of an array row; an elementwise row broadcasts"""
     options: tuple[str, ...] = ()
     """static keywords, as the language names them"""
+    trailing: tuple[str, ...] = ()
+    """static options written as arguments after the others: `(expand v 1)`, `(ref v i j)`"""
     means: str | Expr | None = None
     """the row in simpler rows, where no array library has it"""
     rules: tuple[tuple[str, str], ...] = ()

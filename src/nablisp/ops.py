@@ -12,6 +12,7 @@ import math
 
 from . import pullbacks as back
 from . import shapes as sh
+from . import special
 from .expr import OPS, Op
 
 INF = math.inf
@@ -321,6 +322,25 @@ _add(
            means="(+ (max x 0) (log1p (exp (- (abs x)))))"),
     _unary("relu", "x where positive, else 0", "", "(where (> x 0) 1 0)", means="(max x 0)",
            exact=True, domain=((0.2, 3),), rules=(("(relu (relu x))", "(relu x)"),)),
+    _unary("erf", "error function: the share of a normal distribution within x √2 deviations", "",
+           f"(* {2 / math.sqrt(math.pi)!r} (exp (- (** x 2))))", means=special.ERF),
+    _unary("erfc", "1 - erf(x), exact for large x", "",
+           f"(* {-2 / math.sqrt(math.pi)!r} (exp (- (** x 2))))", means=special.ERFC),
+    _unary("lgamma", "logarithm of the absolute value of the gamma function", "", "(digamma x)",
+           means=special.LGAMMA, latex=r"\ln\left|\Gamma\left({x}\right)\right|",
+           domain=((0.2, 4),)),
+    _unary("digamma", "derivative of lgamma", "", "(polygamma 1 x)", means=special.DIGAMMA,
+           latex=r"\psi\left({x}\right)", domain=((0.2, 4),)),
+    Op(
+        "polygamma",
+        "derivative of digamma, as often as the first says; below 0 once",
+        (2, 2),
+        partials=("nan", "(polygamma (+ x 1) y)"),
+        means=special.POLYGAMMA,
+        latex=r"\psi^{{\left({x}\right)}}\left({y}\right)",
+        domain=((2, 2), (0.3, 4)),
+        example="(polygamma 1 x)",
+    ),
 )
 
 # ---- arrays --------------------------------------------------------------------------------------
@@ -358,7 +378,7 @@ _add(
     Op("solve", "the x with A x = b", (2, 2), "nablisp_solve", pullback=back.solve, shape=sh.solve,
        latex=r"{{{x}}}^{{-1}} {y}", binds=2),
     Op("ref", "an element or part, indices from 0, along the first axes or from :axis on", (1, 1),
-       "nablisp_ref", pullback=back.ref, shape=sh.indexed, options=("index", "axis"), exact=True,
+       "nablisp_ref", pullback=back.ref, shape=sh.indexed, options=("index", "axis"), exact=True, trailing=("index",),
        latex=r"{x}_{{{index}}}", example="(ref v 0)"),
     Op("slice", "the part from :start to before :stop along an axis", (1, 1), "nablisp_slice",
        pullback=back.slice_, shape=sh.sliced, options=("axis", "start", "stop"), exact=True,
@@ -368,11 +388,11 @@ _add(
        latex=r"\operatorname{{pad}}\left({x}\right)"),
     Op("pick", "one element per row, by class number", (2, 2), "nablisp_pick", pullback=back.pick,
        shape=sh.picked, exact=True, latex=r"{x}_{{{y}}}", example="(pick logits species)"),
-    Op("one-hot", "1 at the class number, else 0, along a new last axis of :length", (1, 1),
-       "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",),
+    Op("one-hot", "1 at the class number, else 0, along a new last axis of this length", (1, 1),
+       "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",), trailing=("length",),
        exact=True, latex=r"\mathbf 1_{{{x}}}"),
-    Op("expand", "a new axis of length 1", (1, 1), "expand_dims", pullback=back.expand,
-       shape=sh.expanded, options=("axis",), exact=True, latex="{x}", binds=1),
+    Op("expand", "a new axis of length 1, at this place", (1, 1), "expand_dims", pullback=back.expand,
+       shape=sh.expanded, options=("axis",), trailing=("axis",), exact=True, latex="{x}", binds=1),
     Op("fill", "the first, repeated to the shape of the second", (2, 2), "nablisp_fill",
        pullback=back.fill, shape=sh.filled, exact=True, latex="{x}", binds=1),
     Op("stack", "arrays side by side along a new axis; [a b] puts it last for columns", (1, None),

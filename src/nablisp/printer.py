@@ -169,8 +169,8 @@ def _brackets(node: Call) -> tuple[str, str]:
     if node.op.name == "stack" and node.options == (("axis", -1),):
         return "[", "]"
     options = dict(node.options)
-    index = options.pop("index", ())
-    tail = "".join([f" {i}" for i in index])
+    static = [options.pop(name, ()) for name in node.op.trailing]
+    tail = "".join([f" {i}" for v in static for i in (v if isinstance(v, tuple) else (v,))])
     tail += "".join([f" :{name} {_text(value)}" for name, value in options.items()])
     return "(" + _head(node), tail + ")"
 

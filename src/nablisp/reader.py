@@ -50,7 +50,8 @@ def _parse(source: Source, budget: Budget) -> Forms:
     rules = [(made, size, name and getattr(builder, name)) for made, size, name in table.rules]
     states = table.states
     path: list[int] = [0]
-    values: list[Any] = []  # for each open bracket the forms before it and its token
+    values: list[Any] = []  # for each open bracket, the forms before it and its token
+    deepest = 2 * budget.limits.depth
     for token in tokens.finditer(source.text):
         terminal = token.lastgroup or "$END"
         while (action := states[path[-1]].get(terminal, 0)) < 0:
@@ -60,7 +61,7 @@ def _parse(source: Source, budget: Budget) -> Forms:
                 values[-size].append(build(*values[rest:]))
                 del values[rest:], path[rest:]
             elif size == 0:
-                if values:
+                if len(values) > deepest:
                     _check_depth(budget, len(values) // 2, builder.span(values[-1]))
                 values.append([])
                 path.append(states[path[-1]][made])
@@ -169,7 +170,9 @@ _MARKS = 30
 _TREACHEROUS = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 # Letters and marks that show nothing: fillers, joiners, variation selectors.
-_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+_UNSEEN = (
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 _CURES = {
     "'`‘’": "names stand for themselves, unquoted: x",

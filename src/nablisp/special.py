@@ -1,10 +1,9 @@
 """The special functions that array libraries lack, as formulas over rows they have.
 
-Each is one text for whole arrays: every branch is computed and `where` picks. Tables come from
-`benchmarks/coefficients.py`, each coefficient from degree 0 on; a fit is always a small correction
-to something exact, so that its rounding hardly counts. Where the truth is 0 only a zero's own
-formula is right in relative terms: lgamma has one at 1 and at 2, digamma one at 1.46…, neither one
-at their zeros below 0.
+Each is one text for whole arrays: all branches are computed, and `where` picks. What is fitted is a
+small correction to something exact, so that its rounding hardly counts. The tables begin with
+degree 0; `benchmarks/coefficients.py` makes them. lgamma at 1 and 2, and digamma at its root 1.46…,
+have a factor for the zero; near their zeros below 0 the error is small in absolute terms only.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ def _ratio(over: Sequence[float], under: Sequence[float], x: str) -> str:
 
 
 # ---- erf and erfc --------------------------------------------------------------------------------
-# The intervals of W. J. Cody, "Rational Chebyshev approximations for the error function" (1969), as
-# FreeBSD's s_erf.c has them.
+# The intervals and forms of FreeBSD's s_erf.c (after W. J. Cody, "Rational Chebyshev approximations
+# for the error function", 1969), except that one fit covers the whole tail.
 
 # erf(√v)/√v - 1 for v in [0, 0.84375²]
 _ERF_SMALL = (
@@ -47,16 +46,16 @@ _ERF_ONE = (
     -0.00019975766916207862, 1.9294086636295247e-05, 1.915566076622264e-05,
 )  # fmt: skip
 
-# log(x exp(x²) erfc(x)) + 0.5625 for x in [1.25, 28], in t = (x - 2)/(x + 2)
+# log(x exp(x²) erfc(x)) + 0.5625 for x in [1.25, 28]
 _ERFC_TAIL_OVER = (
-    -0.10929408405669226, 0.14813218336305486, -0.06634750841244723, -0.0835633142624646,
-    0.11383410774375742, -0.08519696660988602, 0.002703270598353598, 0.009490101189493614,
-    -0.016760309432301678, 0.0034830134738597805, -0.0015973341163573478,
+    -3.941678036803423, -42.68365025867114, -86.24682300824965, -86.2342452872431,
+    -55.83776504631304, -24.62012428449265, -8.010544273093299, -1.7631321855162057,
+    -0.3030648169849742, -0.025420238423217376, -0.0032517065607731415,
 )  # fmt: skip
 _ERFC_TAIL_UNDER = (
-    1.0, 1.6398380040983938, 1.3770452332703373, 1.576422905816006, 1.3041058398512897,
-    0.7973430090121149, 0.5319015731604204, 0.2556044421736563, 0.10235834871830946,
-    0.03547685276269394, 0.007220856339253243, 0.0008971243195268431,
+    1.0, 24.855211839584726, 121.42497968076322, 240.02356819310214, 283.72340427605087,
+    219.94241048923791, 122.57946132480322, 48.121854333097275, 14.014637252100101,
+    2.576825696816693, 0.3296224403503215,
 )  # fmt: skip
 
 _SMALL = f"(* x {horner(_ERF_SMALL, '(* x x)')})"
@@ -64,31 +63,33 @@ _ONE = horner(_ERF_ONE, "(- (abs x) 1)")
 
 
 def _tail() -> str:
-    """erfc of |x| from 1.25 on. exp(-x²) = exp(-h²) exp((h - x)(h + x)), where h is x cut to 20 bits
-    after the point: its square is exact, and the second exponent small.
+    """erfc of |x| from 1.25 on.
+
+    exp(-x²) is exp(-h²) exp((h - x)(h + x)) with x cut to 20 bits after the point, h: its square is
+    exact and the second exponent small, so that neither exp sees a rounded argument that is large.
     """
-    x = "(clip (abs x) 1.25 28)"
+    x = "(min (abs x) 28)"
     h = f"(/ (floor (* {x} 1048576)) 1048576)"
-    correction = _ratio(_ERFC_TAIL_OVER, _ERFC_TAIL_UNDER, f"(/ (- {x} 2) (+ {x} 2))")
     head = f"(exp (- -0.5625 (* {h} {h})))"
-    return f"(/ (+ {head} (* {head} (expm1 (+ (* (- {h} {x}) (+ {h} {x})) {correction})))) {x})"
+    rest = f"(+ (* (- {h} {x}) (+ {h} {x})) {_ratio(_ERFC_TAIL_OVER, _ERFC_TAIL_UNDER, x)})"
+    return f"(/ (+ {head} (* {head} (expm1 {rest}))) {x})"
 
 
 _TAIL = _tail()
 
 ERF = f"""
-(where (< (abs x) 0.84375) (+ x {_SMALL})
+(where (< (abs x) 0.84375)
+  (+ x {_SMALL})
   (* (sign x) (where (< (abs x) 1.25) (+ 0.84375 {_ONE}) (- 1 {_TAIL}))))"""
 
-_FAR = f"(where (< (abs x) 1.25) (- 0.15625 {_ONE}) {_TAIL})"
 ERFC = f"""
 (where (< (abs x) 0.84375)
-  (where (< x 0.25) (- 1 (+ x {_SMALL})) (- 0.5 (+ (- x 0.5) {_SMALL})))
-  (where (< x 0) (- 2 {_FAR}) {_FAR}))"""
+  (- (where (< x 0.25) 1 0.5) (+ (- x (where (< x 0.25) 0 0.5)) {_SMALL}))
+  (+ (- 1 (sign x)) (* (sign x) (where (< (abs x) 1.25) (- 0.15625 {_ONE}) {_TAIL}))))"""
 
 # ---- lgamma --------------------------------------------------------------------------------------
 
-# lgamma(2 + s)/s - (1 - γ) for s in [-0.5, 0.5]
+# lgamma(2 + s)/s - 0.42278433509846713 for s in [-0.5, 0.5]; the number is 1 - γ, rounded
 _LGAMMA_TWO_OVER = (
     4.93541917080933e-18, 0.3224670334241132, 0.44652110492780556, 0.2289953229232586,
     0.05311921498921949, 0.0053884501821143006, 0.00018424947689926676, 5.268820181023855e-07,
@@ -106,64 +107,72 @@ _LGAMMA_FAR = (
 
 
 def _lgamma() -> str:
-    """With s the way from y to the nearest integer k, lgamma(k + s) = lgamma(2 + s) + the log of the
-    factors between, up to 7.5; then Stirling's series. y is x from -0.5 on, else -x, with
-    Γ(x) Γ(-x) = -π/(x sin πx).
+    """By Γ(x + 1) = x Γ(x) from near 2, up to 7.5; then by Stirling's series.
+
+    For y = |x| below 1/2 this is lgamma(1 + y), which leaves the factor y to the pole. Below 0,
+    Γ(1 - x) Γ(1 + x) = πx / sin πx.
     """
-    y = "(where (< x -0.5) (- x) x)"
-    s = f"(- {y} (floor (+ {y} 0.5)))"
+    y = "(abs x)"
+    s = "(- (abs x) (floor (+ (abs x) 0.5)))"
     two = f"(* {s} (+ 0.42278433509846713 {_ratio(_LGAMMA_TWO_OVER, _LGAMMA_TWO_UNDER, s)}))"
     factors = " ".join(f"(where (< {y} {k + 1.5}) 1 (- {y} {k}))" for k in range(1, 6))
-    below = f"(+ (log (abs {y})) (where (< {y} 0.5) (log1p {y}) 0))"
+    below = f"(where (< {y} 0.5) (log1p {y}) (log {y}))"
     near = f"(+ {two} (where (< {y} 1.5) (- {below}) (log (* {factors}))))"
-    series = f"(+ 0.4189385332046727 (/ {horner(_LGAMMA_FAR, f'(/ 1 (* {y} {y}))')} {y}))"
-    far = f"(+ (* (- {y} 0.5) (- (log {y}) 1)) {series})"
+    series = f"(/ {horner(_LGAMMA_FAR, f'(/ 1 (* {y} {y}))')} {y})"
+    far = f"(+ (* (- {y} 0.5) (- (log {y}) 1)) (+ 0.4189385332046727 {series}))"
+    positive = f"(where (< {y} 7.5) {near} {far})"
+    sine = f"(/ (* (where (< {y} 0.5) 1 {y}) (abs (sin (* pi {s})))) pi)"
     return f"""
-(where (and (<= x 0) (= x (floor x))) inf
-  (- (where (< x -0.5) (log (/ pi (* {y} (abs (sin (* pi {s})))))) 0)
-     (* (where (< x -0.5) 1 -1) (where (< {y} 7.5) {near} {far}))))"""
+(where (and (<= x 0) (= x (floor x)))
+  inf
+  (- (* (sign x) {positive})
+     (log (where (< x 0) {sine} (where (< x 0.5) x 1)))))"""
 
 
 LGAMMA = _lgamma()
 
 # ---- digamma and polygamma -----------------------------------------------------------------------
 
-# digamma(1.5 + s)/(1.5 + s - r) - 1 for s in [-0.5, 0.5], r = 1.46… its root, in two parts
+# digamma(1 + s)/(s - r) - 1 for s in [0, 1], where r = 0.46… is its root
 _DIGAMMA_ROOT_OVER = (
-    -0.04894412396816712, -0.5054533638180585, -0.5181949196382484, -0.1979917303542515,
-    -0.03308082961720959, -0.00227682174529244, -4.622758139095331e-05,
+    0.2503801375034054, -0.30957408825968885, -0.6919409437403516, -0.35473150019898825,
+    -0.07115493979151359, -0.005519862186036254, -0.00011934204387003062,
 )  # fmt: skip
 _DIGAMMA_ROOT_UNDER = (
-    1.0, 1.6718236205395554, 1.0319333676352624, 0.2978119036558111, 0.041378314480827155,
-    0.0025031842360786877, 4.664959078686044e-05,
+    1.0, 2.1771665986671342, 1.6630736963665909, 0.5710455727133128, 0.09111902253303285,
+    0.006100975692434821, 0.00012043151172286901,
 )  # fmt: skip
 
-# z² (digamma(z + 1/2) - log(z)) for z from 1.5 on, in 1/z²
+# digamma(1/2 + √w) - log(√w) for w from 1.5² on
 _DIGAMMA_FAR_OVER = (
-    0.041666666666666664, 1.2341317886980474, 13.213700951303506, 65.72397078368044,
-    162.51767524650512, 198.28998084750316, 111.08239403202731, 24.020152983065632,
-    1.2839898286113507,
+    0.8688056961676597, 13.3446106575844, 49.64998167690804, 69.25035791569083, 42.4923682529633,
+    12.031310879353883, 1.501093068485911, 0.06505862281987147,
 )  # fmt: skip
 _DIGAMMA_FAR_UNDER = (
-    1.0, 29.794162928753018, 322.2505394390874, 1631.1194957335274, 4158.9133459132445,
-    5363.351905708124, 3337.2918479175946, 896.4245082157915, 82.19518183616219, 1.393594592649263,
+    1.0, 51.190464712993546, 470.8821526627153, 1435.894791319087, 1825.0554069136147,
+    1068.2406667578134, 294.95981170135536, 36.29947985950282, 1.5614069476769172,
 )  # fmt: skip
 
 
 def _digamma() -> str:
-    """ψ(y) = ψ(y + 1) - 1/y below 1, ψ(x) = ψ(1 - x) - π/tan(πx) below 0; the sign of a zero says
-    on which side of the pole it is.
+    """For y = |x|: from 2 on by log(y - 1/2), below by the distance from the root.
+
+    Otherwise by ψ(y) = ψ(y + 1) - 1/y and ψ(x) = ψ(1 - x) - π/tan(πx). The sign of a zero says on
+    which side of the pole it is.
     """
-    y = "(where (< x 0) (- 1 x) x)"
-    z = f"(where (< {y} 1) (+ {y} 1) {y})"
-    root = _ratio(_DIGAMMA_ROOT_OVER, _DIGAMMA_ROOT_UNDER, f"(- {z} 1.5)")
-    near = f"(* (- (- {z} 1.4616321449683622) 9.549995429965697e-17) (+ 1 {root}))"
-    v = f"(/ 1 (* (- {y} 0.5) (- {y} 0.5)))"
-    far = f"(+ (log (- {y} 0.5)) (* {v} {_ratio(_DIGAMMA_FAR_OVER, _DIGAMMA_FAR_UNDER, v)}))"
-    positive = f"(where (< {y} 2) (- {near} (where (< {y} 1) (/ 1 {y}) 0)) {far})"
-    s = "(- x (floor (+ x 0.5)))"
+    s = "(- (abs x) (floor (abs x)))"
+    w = "(min (** (- (abs x) 0.5) 2) 1e16)"
+    root = f"(+ 1 {_ratio(_DIGAMMA_ROOT_OVER, _DIGAMMA_ROOT_UNDER, s)})"
+    near = f"(* (- (- {s} 0.46163214496836236) -1.5522348162858677e-17) {root})"
+    far = f"(+ (log (- (abs x) 0.5)) {_ratio(_DIGAMMA_FAR_OVER, _DIGAMMA_FAR_UNDER, w)})"
+    pole = "(/ pi (tan (* pi (- x (floor (+ x 0.5))))))"
     return f"""
-(where (< x 0) (where (= {s} 0) nan (- {positive} (/ pi (tan (* pi {s}))))) {positive})"""
+(where (and (< x 0) (= x (floor x)))
+  nan
+  (- (where (< (abs x) 2) {near} {far})
+     (where (< x 0)
+       (+ {pole} (where (<= x -1) (/ 1 x) 0))
+       (where (< x 1) (/ 1 x) 0))))"""
 
 
 DIGAMMA = _digamma()
@@ -172,31 +181,35 @@ DIGAMMA = _digamma()
 _BERNOULLI = (
     0.08333333333333333, -0.001388888888888889, 3.306878306878307e-05, -8.267195767195768e-07,
     2.08767569878681e-08, -5.284190138687493e-10, 1.3382536530684679e-11, -3.3896802963225827e-13,
-    8.586062056277845e-15, -2.174868698558062e-16,
 )  # fmt: skip
 
 
 def _polygamma() -> str:
-    """With n the order, (-1)ⁿ⁺¹ n! ζ(n + 1, y): ten terms, and the rest by Euler and Maclaurin, over
-    y⁻ⁿ, which comes in halves around n! so that neither overflows alone.
+    """For the order n, (-1)ⁿ⁺¹ n! ζ(n + 1, y): ten terms, and the rest by Euler and Maclaurin.
+
+    The factor y⁻ⁿ comes in halves around n!, so that neither overflows alone. Order 1 goes on below
+    0 by ψ′(1 - x) + ψ′(x) = (π/sin πx)²: there the first of the terms at -x is left out.
     """
-    y = "(where (< y 0) (- 1 y) y)"
+    y = "(abs y)"
     z = f"(+ {y} 10)"
     rest = repr(_BERNOULLI[-1])
     for j in range(len(_BERNOULLI) - 1, 0, -1):
-        step = f"(/ (* (+ x {2 * j}) (+ x {2 * j + 1})) (* {z} {z}))"
-        rest = f"(+ {_BERNOULLI[j - 1]!r} (* {step} {rest}))"
-    terms = " ".join(f"(** (/ {y} (+ {y} {k})) (+ x 1))" for k in range(9, 0, -1))
+        rise = f"(/ (* (+ x {2 * j - 1}) (+ x {2 * j})) (* {z} {z}))"
+        rest = f"(+ {_BERNOULLI[j - 1]!r} (* {rise} {rest}))"
     rest = f"(+ (/ 1 x) (/ (+ 0.5 (* (/ (+ x 1) {z}) {rest})) {z}))"
-    zeta = f"(+ (* (** (/ {y} {z}) x) {rest}) (/ (+ {terms} 1) {y}))"
+    terms = " ".join(f"(** (/ {y} (+ {y} {k})) (+ x 1))" for k in range(9, 0, -1))
+    zeta = f"(+ (* (** (/ {y} {z}) x) {rest}) (/ (+ {terms} (where (< y 0) 0 1)) {y}))"
     half = f"(** {y} (/ x -2))"
     size = f"(where (= {y} inf) 0 (* (* (exp (lgamma (+ x 1))) {half}) {zeta} {half}))"
-    s = "(- y (floor (+ y 0.5)))"
+    sine = "(sin (* pi (- y (floor (+ y 0.5)))))"
     return f"""
-(where (not (and (>= x 0) (= x (floor x)))) nan
-  (where (= x 0) (digamma y)
-    (where (>= y 0) (* (where (= (mod x 2) 0) -1 1) {size})
-      (where (= x 1) (- (** (/ pi (sin (* pi {s}))) 2) {size}) nan))))"""
+(where (not (and (>= x 0) (= x (floor x))))
+  nan
+  (where (= x 0)
+    (digamma y)
+    (where (>= y 0)
+      (* (where (= (mod x 2) 0) -1 1) {size})
+      (where (= x 1) (- (** (/ pi {sine}) 2) {size}) nan))))"""
 
 
 POLYGAMMA = _polygamma()

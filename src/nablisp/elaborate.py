@@ -1,0 +1,568 @@
+"""From forms to values: names are resolved, functions applied, loops expanded into expressions.
+
+Forms run as generators on a stack of this module's own, so a program may nest and recurse as deep
+as its budget allows: `value = yield (form, scope)` evaluates a form, and a form that ends in another
+returns `Tail(form, scope)`, which costs no depth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Sequence
+from types import GeneratorType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import shapes as sh
+from .errors import NablispError, nearest
+from .evaluate import apply
+from .expr import OPS, Call, Expr, Num, Op, Sym, as_expr, options_of
+from .forms import Array, Form, Keyword, List, Number, String, Symbol
+from .printer import brief
+from .values import Arguments, Closure, Formula, Primitive, Scope, Value, a_kind, is_boolean, kind_of
+
+Machine = Generator[Any, Any, Any]
+
+CONSTANTS: dict[str, Value] = {
+    "pi": float(np.pi), "true": True, "false": False, "inf": float("inf"), "nan": float("nan"),
+}  # fmt: skip
+
+SPECIAL: dict[str, Primitive] = {}
+"""Forms: names with a meaning only at the head of a list."""
+FUNCTIONS: dict[str, Primitive] = {}
+"""Functions that are not operations on expressions: their arguments are values."""
+LATER = dict.fromkeys(
+    ("fit", "minimize", "advise", "plot", "animate", "report", "export", "predict", "confidence"),
+    "is not part of this version yet",
+)
+
+
+class Tail(NamedTuple):
+    """What a form ends in: evaluated in its place."""
+
+    form: Form
+    scope: Scope | None
+
+
+class Application(NamedTuple):
+    """A request to apply a function to values."""
+
+    function: Value
+    args: Sequence[Value]
+
+
+def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
+    """The value of a form; errors carry the span of the innermost form under way."""
+    budget = session.budget
+    stack: list[tuple[Machine, Form]] = []
+    value: Any = None
+    request: Any = (form, scope)
+    current = form
+    try:
+        while True:
+            if type(request) is Application:
+                value = _apply(session, request.function, request.args)
+            else:
+                current, scope = request
+                value = _start(session, current, scope)
+            while True:
+                if type(value) is Tail:
+                    budget.step()
+                    current, scope = value
+                    value = _start(session, current, scope)
+                    continue
+                if type(value) is GeneratorType:
+                    stack.append((value, current))
+                    if len(stack) > budget.limits.depth:
+                        budget.check("depth", len(stack))
+                    value = None
+                elif not stack:
+                    return value
+                machine, current = stack[-1]
+                try:
+                    request = machine.send(value)
+                    break
+                except StopIteration as stop:
+                    value = stop.value
+                    if isinstance(value, Expr):
+                        session.remember(value, current)
+                    stack.pop()
+    except NablispError as error:
+        raise error.at(current.span) from None
+    except RecursionError:
+        raise NablispError("limit", "this nests too deeply", span=current.span) from None
+    finally:
+        for machine, _ in reversed(stack):
+            machine.close()
+
+
+def _start(session: Any, form: Form, scope: Scope | None) -> Any:
+    """The value of a form, or the machine that will find it."""
+    match form:
+        case Number(value) | String(value):
+            return value
+        case Symbol(name):
+            return lookup(session, name, scope)
+        case Keyword():
+            return form
+        case Array():
+            return _array(session, form, scope)
+    if not form.items:
+        raise NablispError("type", "() is no value", hint="an empty array is []")
+    head = form.items[0]
+    session.budget.step()
+    if isinstance(head, Symbol):
+        name = head.name
+        if scope is not None and (local := scope.find(name)) is not None:
+            return _application(session, local[0], form, scope)
+        special = SPECIAL.get(name)
+        if special is not None:
+            return _special(session, special, form, scope)
+        return _application(session, _head(session, head), form, scope)
+    return _computed_head(session, form, scope)
+
+
+def _computed_head(session: Any, form: List, scope: Scope | None) -> Machine:
+    function = yield form.items[0], scope
+    value = _application(session, function, form, scope)
+    return (yield from value) if type(value) is GeneratorType else value
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+def lookup(session: Any, name: str, scope: Scope | None) -> Value:
+    """What a name means: a local, what the session declares, a built-in, else itself."""
+    if scope is not None and (local := scope.find(name)) is not None:
+        return local[0]
+    found = session.find(name)
+    if found is not None:
+        return found[0]
+    _refuse_slip(session, name)
+    return Sym(name)
+
+
+_OPERATORS = re.compile(r"(\*\*|[+\-*/^])")
+
+
+def _refuse_slip(session: Any, name: str) -> None:
+    """An infix formula typed without blanks reads as a name; it is none."""
+    if re.match(r"[+-]?\.?[0-9]", name):
+        raise NablispError(
+            "slip", f"{name} begins like a number and is neither number nor name", hint=_prefix(name)
+        )
+    if re.match(r"[+-][^\W\d]", name):
+        raise NablispError(
+            "slip", f"{name} is one name, sign and all", hint=f"write ({name[0]} {name[1:]})"
+        )
+    parts = _OPERATORS.split(name)
+    operands = parts[::2]
+    if len(parts) > 2 and all(operands):
+        numeric = [re.fullmatch(r"[0-9.]+", part) is not None for part in operands]
+        known = [session.find(part) is not None for part in operands]
+        if all(a or b for a, b in zip(known, numeric, strict=True)):
+            raise NablispError("slip", f"{name} is one name, operator and all", hint=_prefix(name))
+
+
+def _prefix(name: str) -> str:
+    parts = _OPERATORS.split(name)
+    if len(parts) >= 3 and all(parts[::2]):
+        left = parts[0]
+        for sign, right in zip(parts[1::2], parts[2::2], strict=True):
+            left = f"({'**' if sign == '^' else sign} {left} {right})"
+        return f"write {left}"
+    if match := re.match(r"([0-9.]+)([^\W\d]\w*)$", name):
+        return f"write (* {match[1]} {match[2]})"
+    return "put blanks around numbers, and the operation first: (* 2 x)"
+
+
+def _head(session: Any, head: Symbol) -> Value:
+    """The function a name at the head of a list stands for; never a silent symbol."""
+    found = session.find(head.name)
+    if found is None:
+        raise unknown_function(session, head)
+    return found[0]
+
+
+def unknown_function(session: Any, head: Symbol) -> NablispError:
+    name = head.name
+    if name in LATER:
+        return NablispError("unavailable", f"({name} …) {LATER[name]}", span=head.span)
+    close = nearest(name, session.callable_names())
+    hint = f"did you mean {close}?" if close else f"define it: (define ({name} x) …)"
+    if re.match(r"\*+[0-9.]", name):
+        hint = "put a blank after the operation: (* 2 x)"
+    return NablispError(
+        "unbound-name", f"there is no function or form called {name}", span=head.span, hint=hint
+    )
+
+
+# ---- application ---------------------------------------------------------------------------------
+
+
+def _split(form: List) -> tuple[list[Form], dict[str, Form]]:
+    """Positional arguments and keyword → value form; keywords follow the positional arguments."""
+    items = form.items
+    given: list[Form] = []
+    named: dict[str, Form] = {}
+    at = 1
+    while at < len(items):
+        item = items[at]
+        if isinstance(item, Keyword):
+            if item.name in named:
+                raise NablispError("keyword", f":{item.name} is given twice", span=item.span)
+            if at + 1 == len(items) or isinstance(items[at + 1], Keyword):
+                raise NablispError("keyword", f":{item.name} has no value", span=item.span)
+            named[item.name] = items[at + 1]
+            at += 2
+        elif named:
+            raise NablispError(
+                "keyword", "positional arguments come before keywords", span=item.span
+            )
+        else:
+            given.append(item)
+            at += 1
+    return given, named
+
+
+def _application(session: Any, function: Value, form: List, scope: Scope | None) -> Any:
+    """A function applied to the forms after it: at once if all are names or numbers."""
+    if kind_of(function) != "function":
+        raise NablispError(
+            "type",
+            f"{brief(function)} is {a_kind(function)}, not a function",
+            span=form.items[0].span,
+            hint="the first thing in a list is the function to apply",
+        )
+    args = []
+    for item in form.items[1:]:
+        match item:
+            case Number(value) | String(value):
+                args.append(value)
+            case Symbol(name):
+                try:
+                    args.append(lookup(session, name, scope))
+                except NablispError as error:
+                    raise error.at(item.span) from None
+            case _:
+                return _gradual(session, function, form, scope)
+    value = _apply(session, function, args)
+    if isinstance(value, Expr):
+        session.remember(value, form)
+    return value
+
+
+def _gradual(session: Any, function: Value, form: List, scope: Scope | None) -> Machine:
+    given, named = _split(form)
+    args = []
+    for item in given:
+        args.append((yield item, scope))
+    options = {}
+    for name, item in named.items():
+        options[name] = yield item, scope
+    value = _apply(session, function, args, options, form)
+    if type(value) is GeneratorType:
+        return (yield from value)
+    return value
+
+
+def _apply(
+    session: Any,
+    function: Value,
+    args: Sequence[Value],
+    options: dict[str, Value] | None = None,
+    form: Form | None = None,
+) -> Any:
+    """A function applied to values: a value, a Tail or a machine."""
+    match function:
+        case Op():
+            return call_op(session, function, list(args), options or {})
+        case Closure(name, parameters, body, scope):
+            if options:
+                raise NablispError("keyword", f"{name or 'this function'} takes no keywords")
+            if len(args) != len(parameters):
+                raise NablispError(
+                    "arity", _arity_words(name or "this function", len(parameters), len(parameters),
+                                          len(args)),
+                    hint=function.text,
+                )  # fmt: skip
+            session.budget.step()
+            inner = Scope(dict(zip(parameters, args, strict=True)), scope)
+            return Tail(body[0], inner) if len(body) == 1 else _sequence(body, inner)
+        case Formula(name, arguments):
+            if len(args) != len(arguments):
+                raise NablispError(
+                    "arity", _arity_words(name, len(arguments), len(arguments), len(args)))
+            return simplest(session, function(*(_as_expr(arg, name) for arg in args)))
+        case Primitive():
+            check_arguments(function, len(args), options or {})
+            given = Arguments(form or List(()), list(args), dict(options or {}), session, None)
+            return function.run(given)
+    raise NablispError("type", f"{brief(function)} is {a_kind(function)}, not a function")
+
+
+def _sequence(body: Sequence[Form], scope: Scope | None) -> Machine:
+    for form in body[:-1]:
+        yield form, scope
+    return Tail(body[-1], scope)
+
+
+def _special(session: Any, row: Primitive, form: List, scope: Scope | None) -> Any:
+    """A form of SPECIAL: its arguments as forms if it is raw, else evaluated first."""
+    given: list[Any]
+    named: dict[str, Any]
+    if row.raw and row.keywords is None:  # keywords are arguments like others
+        given, named = list(form.items[1:]), {}
+    else:
+        given, named = _split(form)
+    check_arguments(row, len(given), named, form)
+    if row.raw:
+        return row.run(Arguments(form, given, named, session, scope,
+                                 {k: v.span for k, v in named.items()}))  # fmt: skip
+    return _evaluated(session, row, form, given, named, scope)
+
+
+def _evaluated(
+    session: Any, row: Primitive, form: List, given: list[Any], named: dict[str, Any],
+    scope: Scope | None,
+) -> Machine:
+    args = []
+    for item in given:
+        args.append((yield item, scope))
+    options = {}
+    for name, item in named.items():
+        options[name] = yield item, scope
+    spans = {name: item.span for name, item in named.items()}
+    value = row.run(Arguments(form, args, options, session, scope, spans))
+    if type(value) is GeneratorType:
+        return (yield from value)
+    return value
+
+
+def check_arguments(row: Primitive, count: int, named: dict[str, Any], form: Any = None) -> None:
+    """Refuse wrong counts and unknown keywords, with the form's signature."""
+    least, most = row.arity
+    if count < least or (most is not None and count > most):
+        raise NablispError(
+            "arity", _arity_words(row.name, least, most, count), hint=f"{row.signature}  {row.doc}"
+        )
+    if row.keywords is not None:
+        for name, item in named.items():
+            if name not in row.keywords:
+                raise unknown_keyword(name, row.name, row.keywords, getattr(item, "span", None))
+
+
+def unknown_keyword(name: str, owner: str, known: Sequence[str], span: Any = None) -> NablispError:
+    close = nearest(name, known)
+    takes = ", ".join(f":{k}" for k in known) if known else "no keywords"
+    return NablispError(
+        "keyword",
+        f"{owner} has no keyword :{name}",
+        span=span,
+        hint=f"did you mean :{close}?" if close else f"{owner} takes {takes}",
+    )
+
+
+def _arity_words(name: str, least: int, most: int | None, count: int) -> str:
+    if most is None:
+        wanted = f"at least {least}"
+    elif least == most:
+        wanted = str(least)
+    else:
+        wanted = f"{least} or {most}" if most == least + 1 else f"{least} to {most}"
+    plural = "" if wanted == "1" else "s"
+    return f"{name} takes {wanted} argument{plural}, not {count}"
+
+
+# ---- operations ----------------------------------------------------------------------------------
+
+
+def call_op(session: Any, op: Op, args: list[Value], options: dict[str, Value]) -> Value:
+    """An operation on values: computed at once, or an expression if any argument is one."""
+    op = _meant(op, len(args))
+    if op.trailing:
+        options = {**options, **_trailing(op, args)}
+        args = args[: op.arity[0]]
+    least, most = op.arity
+    if len(args) < least or (most is not None and len(args) > most):
+        raise NablispError(
+            "arity", _arity_words(op.name, least, most, len(args)), hint=f"{usage(op)}  {op.doc}"
+        )
+    for name, value in options.items():
+        if name not in op.options:
+            raise unknown_keyword(name, op.name, [o for o in op.options if o not in op.trailing])
+        if name not in op.trailing:
+            options[name] = value if name == "keep" else _whole(value, f":{name}")
+    if args and not any([isinstance(arg, Expr) for arg in args]):
+        return _at_once(session, op, args, options)
+    nodes = tuple([_as_expr(arg, op.name) for arg in args])
+    _check_kinds(op, nodes)
+    if not nodes and op.identity is not None:
+        return op.identity
+    if op.name == "stack" and "axis" not in options:
+        options = {**options, "axis": 0}
+    session.budget.node()
+    node = Call(op, nodes, options_of(options) if options else ())
+    session.shape(node)
+    return node
+
+
+def _trailing(op: Op, args: list[Value]) -> dict[str, Any]:
+    """The static options written after the arguments: `(expand v axis)`, `(ref v i …)`."""
+    extra = [_whole(value, f"an {name} of {op.name}" if name != "length" else "a length")
+             for name in op.trailing for value in args[op.arity[0] :]]  # fmt: skip
+    if op.trailing == ("index",):
+        return {"index": tuple(extra)}
+    if len(extra) != 1:
+        raise NablispError(
+            "arity", _arity_words(op.name, op.arity[0] + 1, op.arity[0] + 1, len(args)),
+            hint=f"{usage(op)}  {op.doc}")  # fmt: skip
+    return {op.trailing[0]: extra[0]}
+
+
+def _meant(op: Op, count: int) -> Op:
+    """`(- x)` is neg; `(min v)` and `(max v)` reduce."""
+    if count == 1:
+        return {"-": OPS["neg"], "min": OPS["amin"], "max": OPS["amax"]}.get(op.name, op)
+    return op
+
+
+def usage(op: Op) -> str:
+    """How an operation is written: `(clip x y z)`, with its keywords."""
+    least, most = op.arity
+    names = " ".join("xyz"[: max(least, 1) if most is None else most])
+    more = " …" if most is None else ""
+    more += "".join(" i …" if name == "index" else f" {name}" for name in op.trailing)
+    keys = "".join(f" :{name} …" for name in op.options if name not in op.trailing)
+    return f"({op.name}{' ' if names else ''}{names}{more}{keys})"
+
+
+def _at_once(session: Any, op: Op, args: list[Value], options: dict[str, Value]) -> Value:
+    if op.name in ("=", "!=") and all(kind_of(arg) not in ("number", "array") for arg in args):
+        return (args[0] == args[1]) == (op.name == "=")
+    for arg in args:
+        if kind_of(arg) not in ("number", "boolean", "array"):
+            raise NablispError(
+                "type", f"{op.name} takes numbers, not {a_kind(arg)}: {brief(arg)}",
+                hint=f"{usage(op)}  {op.doc}",
+            )  # fmt: skip
+    _check_kinds(op, args)
+    if any(isinstance(arg, np.ndarray) for arg in args) or op.shape is not None:
+        if op.name == "stack" and "axis" not in options:
+            options = {**options, "axis": 0}
+        shapes = [sh.of_value(arg) for arg in args]
+        node = Call(op, tuple(as_expr(a) if np.size(a) < 1000 else Num(0) for a in args),
+                    options_of(options))  # fmt: skip
+        session.budget.array(sh.call_shape(node, shapes))
+    return apply(op, args, options_of(options))
+
+
+def _check_kinds(op: Op, args: Sequence[Value]) -> None:
+    """Arithmetic takes numbers, logic truth values; each refuses the other."""
+    for i, arg in enumerate(args):
+        truth = is_boolean(arg)
+        wants_truth = op.takes == "boolean" or (op.takes == "choice" and i == 0)
+        if wants_truth and not truth:
+            raise NablispError(
+                "type",
+                f"{op.name} takes a condition here, not {brief(arg)}",
+                hint="a condition is a comparison: (> x 0)",
+            )
+        if truth and op.takes == "number" and op.name not in ("=", "!=", "stack"):
+            raise NablispError(
+                "type",
+                f"{op.name} takes numbers, and {brief(arg)} is true or false",
+                hint="choose numbers with where: (where c 1 0)",
+            )
+
+
+def _as_expr(value: Value, what: str) -> Expr:
+    try:
+        return as_expr(value)
+    except TypeError:
+        raise NablispError(
+            "type", f"{what} takes numbers and formulas, not {a_kind(value)}: {brief(value)}"
+        ) from None
+
+
+def _whole(value: Value, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise NablispError("type", f"{what} must be a whole number, not {brief(value)}")
+    return int(value)
+
+
+def simplest(session: Any, node: Expr) -> Value:
+    """An expression without names as the value it has."""
+    from .expr import names, plain
+    from .evaluate import evaluate
+
+    if not isinstance(node, Call):
+        return plain(node)
+    if names(node) or any(c.op.name == "rows" for c in _calls(node)):
+        return node
+    return evaluate([node], {}, budget=session.budget)[0]
+
+
+def _calls(root: Expr) -> list[Call]:
+    from .expr import postorder
+
+    return [node for node in postorder(root) if isinstance(node, Call)]
+
+
+def _array(session: Any, form: Array, scope: Scope | None) -> Any:
+    """`[…]`: an array of values, or a stack of expressions, the new axis last for columns."""
+    values = []
+    for item in form.items:
+        if isinstance(item, Number):
+            values.append(item.value)
+        else:
+            return _array_of_forms(session, form, scope)
+    session.budget.array((len(values),))
+    return np.array(values, dtype=np.float64)
+
+
+def _array_of_forms(session: Any, form: Array, scope: Scope | None) -> Machine:
+    values = []
+    for item in form.items:
+        values.append((yield item, scope))
+    return array_of(session, values)
+
+
+def array_of(session: Any, values: Sequence[Value]) -> Value:
+    """Values side by side: an array, or an expression if any is one."""
+    for value in values:
+        if kind_of(value) not in ("number", "boolean", "array", "expression"):
+            raise NablispError("type", f"an array holds numbers, not {a_kind(value)}: {brief(value)}")
+    if any(isinstance(v, Expr) for v in values):
+        nodes = tuple([_as_expr(v, "an array") for v in values])
+        shapes = [session.shape(n) for n in nodes]
+        deep = any(shapes) and not sh.same_rows(shapes)
+        session.budget.node()
+        node = Call(OPS["stack"], nodes, (("axis", 0 if deep else -1),))
+        session.shape(node)
+        return node
+    if values and all(isinstance(v, (bool, np.bool_)) for v in values):
+        return np.array(values, dtype=bool)
+    lengths = {np.shape(v) for v in values}
+    if len(lengths) > 1:
+        raise NablispError(
+            "shape", "the parts of an array differ in shape: "
+            + " and ".join(sh.show(s) for s in sorted(lengths, key=str)))  # fmt: skip
+    session.budget.array((len(values), *(lengths.pop() if lengths else ())))
+    return np.array(values, dtype=bool if any(is_boolean(v) for v in values) else np.float64)
+
+
+def form_row(
+    name: str, signature: str, doc: str, arity: tuple[int, int | None], *,
+    keywords: tuple[str, ...] | None = (), raw: bool = False, example: str = "",
+    table: dict[str, Primitive] | None = None,
+) -> Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]:
+    """Enter a Python function as a row of SPECIAL (or of FUNCTIONS)."""
+
+    def enter(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
+        rows = SPECIAL if table is None else table
+        rows[name] = Primitive(name, signature, doc, function, arity, keywords, raw, example)
+        return function
+
+    return enter

@@ -1,0 +1,102 @@
+"""What a run came to: turns its parameters, record and reason to stop into parts and text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .expr import Expr
+from .printer import columns_of, number, text
+
+STATUS = {
+    "converged": "the gradient is zero within the tolerance, at a minimum",
+    "exact": "the data are met exactly",
+    "steps": "all steps were taken",
+    "until": "the condition came true",
+    "patience": "no better for too long; the best parameters are kept",
+    "time": "the time was up",
+    "stalled": "no progress, and not a minimum",
+    "interrupted": "interrupted; the best parameters are kept",
+    "diverged": "the loss left all bounds; the best parameters are kept",
+}
+
+
+@dataclass(slots=True)
+class Result:
+    """The outcome of a run.
+
+    `params` maps names to numbers or arrays; `history` maps "loss" and the scalar parameters to
+    their values before each step, and last at the end; `gradient` is of the loss over all rows.
+    """
+
+    run: str
+    status: str
+    params: dict[str, Any]
+    start: dict[str, Any]
+    loss: float
+    first_loss: float
+    gradient: dict[str, Any]
+    steps: int
+    seconds: float
+    history: dict[str, np.ndarray[Any, Any]] = field(repr=False)
+    method: str = ""
+    notes: list[str] = field(default_factory=list)
+    held_loss: float | None = None
+    se: dict[str, float] | None = None
+    cov: np.ndarray[Any, Any] | None = None
+    why: str = "train gives no standard errors"
+    trouble: Expr | None = None
+    """the sub-expression that stopped being finite"""
+
+    def parts(self) -> dict[str, Any]:
+        """What `(get r :key)` finds, by key."""
+        found: dict[str, Any] = {
+            "status": self.status,
+            "loss": self.loss,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "history": self.history["loss"],
+        }
+        if self.held_loss is not None:
+            found["holdout"] = self.held_loss
+        found.update({name: self.params[name] for name in self.params if name not in found})
+        return found
+
+    @property
+    def text(self) -> str:
+        """The result as a short table."""
+        moved = f"loss {number(self.first_loss)} → {number(self.loss)}"
+        lines = [
+            f"{self.run} by {self.method}: {self.status} after {self.steps:,} "
+            f"step{'' if self.steps == 1 else 's'}, {moved}"
+        ]
+        rows = [("", "from", "to", "gradient")]
+        for name, value in self.params.items():
+            rows.append(
+                (name, _cell(self.start[name]), _cell(value), _cell(self.gradient.get(name), 6))
+            )
+        lines += [f"  {line}" for line in columns_of(rows)]
+        if self.held_loss is not None:
+            lines.append(f"  loss of the rows held out {number(self.held_loss)}")
+        lines.append(f"  {STATUS[self.status]}; {self.seconds:.3f} s")
+        lines += [f"  {line}" for note in self.notes for line in note.splitlines()]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _cell(value: Any, digits: int = 17) -> str:
+    """A number in full or to some digits; an array by shape and size."""
+    if value is None:
+        return "0"
+    if isinstance(value, np.ndarray):
+        if value.size <= 4 and value.ndim == 1:
+            return "[" + " ".join(f"{v:.6g}" for v in value) + "]"
+        shape = " ".join(map(str, value.shape))
+        return f"[{shape}] rms {float(np.sqrt(np.mean(value**2))):.6g}"
+    return number(float(f"{value:.{digits}g}")) if digits < 17 else text(value)
+
+

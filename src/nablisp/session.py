@@ -1,0 +1,255 @@
+"""A program's memory: turns text into values, keeping definitions, parameters and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from . import calculus, core, running, tools
+from . import data as table
+from .elaborate import CONSTANTS, FUNCTIONS, SPECIAL, run
+from .errors import NablispError, Span, nearest
+from .evaluate import ROWS, check_mapped, evaluate
+from .expr import OPS, Call, Expr, Sym
+from .forms import Form, Number
+from .limits import Budget, Limits
+from .printer import text as print_text
+from .reader import read
+from .shapes import Shape, ShapeEnv, call_shape, shape_of
+from .values import Closure, Parameter, Value
+
+FORMS = (core, calculus, running, tools)
+"""The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
+
+
+class Session:
+    """What a program declares, and what it may do.
+
+    `limits` bounds its work; `root` is the folder whose files it may open (none: no files); `seed`
+    decides every random number. `write` receives what `print` writes, `note` remarks about the
+    program; both take one line of text.
+
+    >>> s = Session()
+    >>> s.run("(params m b) (d (* m x) m)")
+    x
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        root: str | Path | None = None,
+        *,
+        seed: int = 0,
+        backend: str | None = None,
+        write: Callable[[str], None] | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.budget = Budget(limits)
+        self.root = None if root is None else Path(root)
+        self.seed = seed
+        self.backend = backend
+        self.write = write or print
+        self.note: Callable[[str], None] = note or (lambda line: None)
+        self.watch: Callable[[Any], None] | None = None
+        self.definitions: dict[str, Value] = {}
+        self.parameters: dict[str, Parameter] = {}
+        self.columns: dict[str, np.ndarray[Any, Any]] = {}
+        self.classes: dict[str, tuple[str, ...]] = {}
+        self.overrides: dict[str, Value] = {}
+        self.journal: list[tuple[str, Any]] = []
+        self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
+        self._shapes: dict[str, Shape] | None = None
+        self._memo: dict[Expr, Shape] = {}
+        self._prelude: dict[str, Value] | None = None
+        self._drawn = 0
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def run(self, text: str, *, data: Any = None, name: str = "<input>") -> Value:
+        """Run a program; the value of its last form (None for definitions and declarations).
+
+        `data` is a mapping of names to columns (arrays, row axis first) or a frame. Raises
+        NablispError for every mistake in the program, and leaves what came before it in place.
+        """
+        if data is not None:
+            self.declare_columns(table.as_columns(data, budget=self.budget))
+        value = None
+        for _, value in self.values(text, name=name):
+            pass
+        return value
+
+    def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
+        """The forms of a program, each with its value, as they are run."""
+        self.budget.restart()
+        for form in read(text, name=name, budget=self.budget):
+            yield form, self.value_of(form)
+
+    def value_of(self, form: Form) -> Value:
+        """The value of one form."""
+        self._memo.clear()
+        return run(self, form)
+
+    # ---- names -----------------------------------------------------------------------------------
+
+    def find(self, name: str) -> tuple[Value] | None:
+        """What a name means here, in a tuple, or None for a name nothing declares."""
+        if name in self.definitions:
+            return (self.definitions[name],)
+        if name in self.parameters or name in self.columns:
+            return (Sym(name),)
+        for known in (CONSTANTS, OPS, FUNCTIONS):
+            if name in known:
+                return (known[name],)
+        prelude = self.prelude()
+        return (prelude[name],) if name in prelude else None
+
+    def callable_names(self) -> list[str]:
+        """Every name that may stand at the head of a list."""
+        own = [n for n, v in self.definitions.items() if isinstance(v, Closure)]
+        return [*OPS, *SPECIAL, *FUNCTIONS, *self.prelude(), *own]
+
+    def prelude(self) -> dict[str, Value]:
+        """Losses and models written in the language, read when first looked for."""
+        if self._prelude is None:
+            from .prelude import definitions
+
+            self._prelude = definitions()
+        return self._prelude
+
+    def define(self, name: str, value: Value, span: Span | None, *, quiet: bool = False) -> None:
+        """Bind a name; NablispError "name" where it is built in, a parameter or a column."""
+        self.refuse(name, span, "definition")
+        value = self.overrides.get(name, value)
+        if not quiet and (name in self.definitions or name in self.prelude()):
+            self.note(f"{name} was redefined; expressions made before keep its old meaning")
+        self.definitions[name] = value
+
+    def refuse(self, name: str, span: Span | None, kind: str) -> None:
+        """NablispError "name" if a name cannot be declared as this kind of thing."""
+        if name in CONSTANTS or name in OPS or (kind == "definition" and (
+            name in SPECIAL or name in FUNCTIONS)):  # fmt: skip
+            raise NablispError(
+                "name", f"{name} is built in and cannot be declared", span=span,
+                hint="choose another name")  # fmt: skip
+        holders: tuple[tuple[str, Mapping[str, Any]], ...] = (
+            ("definition", self.definitions), ("parameter", self.parameters),
+            ("column", self.columns),
+        )  # fmt: skip
+        for other, held in holders:
+            if other != kind and name in held:
+                raise NablispError(
+                    "name", f"{name} is already a {other}", span=span,
+                    hint=f"(forget {name}) frees the name")  # fmt: skip
+
+    def declare_columns(
+        self, columns: Mapping[str, np.ndarray[Any, Any]], span: Span | None = None
+    ) -> None:
+        """Columns by name; all columns of a session have one number of rows."""
+        others = {n: c for n, c in self.columns.items() if n not in columns}
+        for name, column in columns.items():
+            self.refuse(name, span, "column")
+            for other, known in others.items():
+                if len(known) != len(column):
+                    raise NablispError(
+                        "data",
+                        f"{name} has {len(column)} rows and {other} has {len(known)}",
+                        span=span,
+                        hint=f"all columns have one number of rows; (forget {other}) drops one",
+                    )
+            others[name] = column
+        self.columns.update(columns)
+        self._shapes = None
+        self._memo.clear()
+
+    def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
+        self.refuse(name, span, "parameter")
+        if name in self.overrides:
+            parameter.start = parameter.value = self.overrides[name]
+        self.parameters[name] = parameter
+        self._shapes = None
+        self._memo.clear()
+
+    def forget(self, name: str, span: Span | None) -> None:
+        """Free a name; NablispError "unbound-name" if nothing holds it."""
+        known: list[dict[str, Any]] = [self.definitions, self.parameters, self.columns]
+        for held in known:
+            if name in held:
+                del held[name]
+                self._shapes = None
+                self._memo.clear()
+                return
+        close = nearest(name, [*self.definitions, *self.parameters, *self.columns])
+        raise NablispError(
+            "unbound-name", f"{name} is not declared", span=span,
+            hint=f"did you mean {close}?" if close else "")  # fmt: skip
+
+    # ---- facts about expressions -----------------------------------------------------------------
+
+    @property
+    def shapes(self) -> ShapeEnv:
+        """The shapes of parameters and columns."""
+        if self._shapes is None:
+            found: dict[str, Shape] = {n: p.shape for n, p in self.parameters.items()}
+            found.update((n, ("rows", *c.shape[1:])) for n, c in self.columns.items())
+            self._shapes = found
+        return self._shapes
+
+    def shape(self, node: Expr) -> Shape:
+        """The shape of an expression here; NablispError "shape" where parts do not fit."""
+        memo = self._memo
+        shape = memo.get(node)
+        if shape is None:
+            if len(memo) > 100_000:
+                memo.clear()
+            if isinstance(node, Call) and all([arg in memo for arg in node.args]):
+                shape = memo[node] = call_shape(node, [memo[arg] for arg in node.args])
+            else:
+                shape = shape_of(node, self.shapes, memo)
+        return shape
+
+    def remember(self, value: Expr, form: Form) -> None:
+        """Where an expression was first written, for errors while it runs."""
+        if form.span is not None and not isinstance(form, Number):
+            self.origins.setdefault(value, form.span)
+
+    def value(self, root: Expr, given: Mapping[str, Value] | None = None) -> Value:
+        """The value of an expression: names given first, then parameters and columns.
+
+        Given one column, all columns come from the call.
+        """
+        given = given or {}
+        env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
+        own_columns = not any(name in self.columns for name in given)
+        if own_columns:
+            env.update(self.columns)
+        env.update(given)
+        mapped = {
+            n for n, v in given.items()
+            if np.ndim(v) and n not in self.columns and not self.shapes.get(n)
+        }  # fmt: skip
+        check_mapped(root, mapped)
+        columns = [c for n, c in env.items() if n in self.columns and np.ndim(c)]
+        if columns:
+            env[ROWS] = len(columns[0])
+        try:
+            return evaluate([root], env, budget=self.budget)[0]
+        except NablispError as error:
+            if error.kind == "unbound-name" and not own_columns:
+                error.hint = "given one column, all columns come from the call"
+            raise
+
+    def random(self) -> np.random.Generator:
+        """The next stream of random numbers: a function of the seed and how many came before."""
+        self._drawn += 1
+        return np.random.Generator(np.random.Philox(key=[self.seed, self._drawn]))
+
+    def text(self, value: Value) -> str:
+        """A value as the prompt prints it."""
+        return print_text(value, self.budget.limits.output)
+
+
+__all__ = ["Limits", "Session"]

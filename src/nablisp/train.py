@@ -1,0 +1,580 @@
+"""From a loss, parameters and columns to trained parameters: builds a step, iterates it, judges.
+
+The step is a bundle of expressions: gradient, update rule, schedule, clipping, decay and bounds
+become the *next* state; a loss or gradient that is not finite, a runaway, a tolerance or a
+condition become reasons to *stop*, judged before the update. Python shuffles between epochs and
+judges hold-out, patience and time between calls. Nothing here prints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import data as table
+from .advise import Curvature, curvature
+from .backends import Backend, Step, Window, backend
+from .derivative import gradient
+from .errors import NablispError, nearest
+from .evaluate import ROWS, as_value, evaluate
+from .expr import OPS, Call, Expr, Num, Sym, as_expr, formula, names, postorder, substitute
+from .limits import Budget
+from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+from .printer import brief, number
+from .results import Result
+from .shapes import ShapeEnv, shape_of, show
+
+STEPS = 1000
+"""How many steps are taken when nothing says."""
+RUNAWAY = 1e10
+"""A loss that grows by this factor over its start has run away."""
+SLICE = 0.05
+"""Seconds between looks at the clock."""
+TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to train; see `train`."""
+
+    by: str = "gd"
+    lr: float | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    steps: int | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    holdout: float | None = None
+    patience: int | None = None
+    seed: int = 0
+    wrt: tuple[str, ...] | None = None
+    tol: float | None = None
+    until: Expr | None = None
+    seconds: float | None = None
+    schedule: tuple[str, tuple[float, ...]] | None = None
+    clip: float | None = None
+    weight_decay: float | None = None
+    bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    backend: str | None = None
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is, for whoever watches."""
+
+    step: int
+    total: int | None
+    loss: float
+    seconds: float
+
+
+def train(
+    loss: Any,
+    params: Mapping[str, Any],
+    *,
+    data: Any = None,
+    lr: float | Mapping[str, float] | None = None,
+    schedule: tuple[Any, ...] | None = None,
+    until: Any = None,
+    wrt: Sequence[str] | None = None,
+    **options: Any,
+) -> Result:
+    """Train parameters to make a loss small; the engine of `(train …)` without a session.
+
+    `loss` is a scalar expression of parameters and columns; `params` maps names to starts (numbers
+    or arrays), `data` names to columns, row axis first. Options are those of `Options`; `lr` may
+    map names to rates, `schedule` is e.g. `("cosine", 0.1, 0.001)`.
+
+    >>> r = train(loss, {"m": 0, "b": 0}, data={"x": xs}, lr=0.1, steps=20)
+    >>> r.params["m"]
+
+    Raises NablispError: "shape" for a loss that is no scalar, "unbound-name" for a name that is
+    neither parameter nor column, "value" for an option out of range.
+    """
+    columns = table.as_columns(data) if data is not None else {}
+    settings = {
+        name: options.pop(name)
+        for name in list(options)
+        if any(name in row.settings for row in OPTIMIZERS.values())
+    }
+    unknown = set(options) - set(Options.__dataclass_fields__)
+    if unknown:
+        name = min(unknown)
+        close = nearest(name, Options.__dataclass_fields__)
+        raise NablispError(
+            "keyword", f"train has no option {name}", hint=f"did you mean {close}?" if close else ""
+        )
+    chosen = Options(
+        lr=None if isinstance(lr, Mapping) else lr,
+        rates=lr if isinstance(lr, Mapping) else {},
+        schedule=(schedule[0], tuple(schedule[1:])) if schedule else None,
+        until=None if until is None else as_expr(until),
+        wrt=None if wrt is None else tuple(wrt),
+        settings=settings,
+        **options,
+    )
+    start = {name: as_value(value, name) for name, value in params.items()}
+    run = training(as_expr(loss), start, columns, chosen)
+    while True:
+        try:
+            next(run)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+
+def training(
+    loss: Expr,
+    params: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    options: Options,
+    budget: Budget | None = None,
+) -> Generator[Progress, None, Result]:
+    """Yields progress about every 50 ms; returns the result."""
+    return _Run(loss, params, columns, options, budget or Budget()).go()
+
+
+class _Run:
+    """One training run: what it needs, and how it is judged."""
+
+    def __init__(
+        self, loss: Expr, params: Mapping[str, Any], columns: Mapping[str, Any], options: Options,
+        budget: Budget,
+    ) -> None:  # fmt: skip
+        self.loss, self.options, self.budget = loss, options, budget
+        self.row = _optimizer(options)
+        self.backend: Backend = backend(options.backend)
+        self.rows = len(next(iter(columns.values()))) if columns else 0
+        self.shapes: ShapeEnv = {
+            **{name: tuple(np.shape(value)) for name, value in params.items()},
+            **{name: ("rows", *np.shape(column)[1:]) for name, column in columns.items()},
+        }
+        inside = names(loss)
+        self.moving = _moving(inside, params, options)
+        _check_loss(loss, self.shapes, inside, params, columns)
+        self.fixed = {n: v for n, v in params.items() if n not in self.moving}
+        self.columns = {n: c for n, c in columns.items() if n in inside or _used(options, n)}
+        self.held: dict[str, Any] = {}
+        if options.holdout is not None:
+            kept, held = table.split(self.rows, options.holdout, options.seed)
+            self.held = {n: c[held] for n, c in self.columns.items()}
+            self.columns = {n: c[kept] for n, c in self.columns.items()}
+            self.rows = len(kept)
+        self.batch = self._batch()
+        self.total = self._total()
+        self.start = {n: params[n] for n in self.moving}
+        self.slopes = gradient(loss, [Sym(n) for n in self.moving], self.shapes)
+        given = {n: as_expr(v) for n, v in self.fixed.items()}
+        replaced = substitute([loss, *self.slopes], {Sym(n): v for n, v in given.items()})
+        self.fixed_loss, self.fixed_slopes = replaced[0], replaced[1:]
+        names_in = [*self.moving, *self.columns, ROWS]
+        self.measure = self.backend.compile([self.fixed_loss, *self.fixed_slopes], names_in)
+
+    # ---- the parts of a step ---------------------------------------------------------------------
+
+    def _batch(self) -> int | None:
+        batch = self.options.batch
+        if batch is None:
+            return None
+        if not self.columns:
+            raise NablispError("value", ":batch needs columns, and this loss has none")
+        _positive(":batch", batch)
+        return min(batch, self.rows)
+
+    def _total(self) -> int | None:
+        """How many steps at most."""
+        o = self.options
+        for name, count in ((":steps", o.steps), (":epochs", o.epochs)):
+            if count is not None and (count < 0 or count != int(count)):
+                raise NablispError("value", f"{name} must be a whole number, not {number(count)}")
+        per_epoch = -(-self.rows // self.batch) if self.batch else 1
+        if o.epochs is not None:
+            total = int(o.epochs) * per_epoch
+            return total if o.steps is None else min(total, int(o.steps))
+        if o.steps is not None:
+            return int(o.steps)
+        return None if o.seconds is not None else STEPS
+
+    def step(self, ceiling: float) -> tuple[Step, dict[str, Any]]:
+        """The bundle, and the state it starts from."""
+        o, row = self.options, self.row
+        slopes = dict(zip(self.moving, self.fixed_slopes, strict=True))
+        loss = self.fixed_loss
+        largest = _op("max", *(_largest(g) for g in slopes.values())) if len(slopes) > 1 else (
+            _largest(next(iter(slopes.values()))))  # fmt: skip
+        stop = {"diverged": _op("not", _op("finite?", _op("+", loss, largest)))}
+        stop["runaway"] = _op(">", loss, ceiling)
+        if o.tol is not None:
+            stop["tol"] = _op("<=", largest, float(o.tol))
+        if o.until is not None:
+            stop["until"] = substitute(
+                [o.until], {Sym(n): as_expr(v) for n, v in self.fixed.items()})[0]  # fmt: skip
+        if self.batch and self.rows % self.batch:  # a short last batch counts for its rows
+            share = _op("/", _op("rows"), float(self.batch))
+            slopes = {n: _op("*", share, g) for n, g in slopes.items()}
+        if o.weight_decay and not row.decoupled:
+            slopes = {n: _op("+", g, _op("*", o.weight_decay, Sym(n))) for n, g in slopes.items()}
+        if o.clip is not None:
+            squares = [_op("sum", _op("**", g, 2)) for g in slopes.values()]
+            norm = _op("sqrt", _op("+", *squares))
+            factor = _op("where", _op(">", norm, o.clip), _op("/", o.clip, norm), 1)
+            slopes = {n: _op("*", factor, g) for n, g in slopes.items()}
+        state: dict[str, Any] = {**self.start, TICK: 0.0}
+        tick = _op("+", Sym(TICK), 1)
+        following: dict[str, Expr] = {TICK: tick}
+        rates = self._rates(tick)
+        for name, slope in slopes.items():
+            self._update(name, slope, tick, rates[name], following, state)
+        if self.whole:  # the best so far, and where it was
+            better = _op("<", loss, Sym(" best"))
+            state[" best"] = float("inf")
+            following[" best"] = _op("where", better, loss, Sym(" best"))
+            for name in self.moving:
+                state[f" best {name}"] = self.start[name]
+                following[f" best {name}"] = _op("where", better, Sym(name), Sym(f" best {name}"))
+        emit = {"loss": loss}
+        emit.update({n: Sym(n) for n in self.moving if not np.ndim(self.start[n])})
+        return Step(following, stop, emit), state
+
+    @property
+    def whole(self) -> bool:
+        """Does every step see all rows, so that losses of steps compare?"""
+        return self.batch is None
+
+    def _update(
+        self, name: str, slope: Expr, tick: Expr, rate: Expr, following: dict[str, Expr],
+        state: dict[str, Any],
+    ) -> None:  # fmt: skip
+        """One parameter's rule, instantiated: formulas in order, later ones see new values."""
+        row, o = self.row, self.options
+        meaning: dict[Expr, Expr] = {
+            Sym("p"): Sym(name), Sym("g"): slope, Sym("t"): tick, Sym("lr"): rate,
+            Sym("decay"): as_expr(o.weight_decay if o.weight_decay is not None else 0.01),
+        }  # fmt: skip
+        meaning.update((Sym(n), as_expr(o.settings.get(n, v))) for n, v in row.settings.items())
+        for part, start in row.state.items():
+            state[f"{name} {part}"] = start + np.zeros(np.shape(self.start[name]))
+            meaning[Sym(part)] = Sym(f"{name} {part}")
+        for part, text in row.update.items():
+            new = substitute([formula(text)], meaning)[0]
+            if part == "p":
+                low, high = o.bounds.get(name, (None, None))
+                new = new if low is None else _op("max", new, low)
+                new = new if high is None else _op("min", new, high)
+            meaning[Sym(part)] = new
+            following[name if part == "p" else f"{name} {part}"] = new
+
+    def _rates(self, tick: Expr) -> dict[str, Expr]:
+        """The learning rate of every parameter, as an expression of the step number."""
+        o = self.options
+        for name in o.rates:
+            if name not in self.moving:
+                close = nearest(name, self.moving)
+                raise NablispError(
+                    "unbound-name", f":lr names {name}, which is not trained here",
+                    hint=f"did you mean {close}?" if close else "")  # fmt: skip
+        base = self.row.rate if o.lr is None else o.lr
+        for name, rate in (("lr", base), *o.rates.items()):
+            if not (isinstance(rate, (int, float)) and 0 <= rate < float("inf")):
+                raise NablispError(
+                    "value", f"the learning rate of {name} must be a number from 0, not {rate}")  # fmt: skip
+        if o.schedule is None:
+            return {n: Num(o.rates.get(n, base)) for n in self.moving}
+        kind, args = o.schedule
+        if kind not in SCHEDULES:
+            close = nearest(kind, SCHEDULES)
+            raise NablispError(
+                "value", f"there is no schedule called {kind}",
+                hint=f"did you mean {close}?" if close else f"there are {', '.join(SCHEDULES)}")  # fmt: skip
+        signature, text = SCHEDULES[kind]
+        if len(args) != signature.count(" "):
+            raise NablispError(
+                "arity", f"{kind} takes {signature.count(' ')} numbers", hint=signature)
+        if self.total is None:
+            raise NablispError("value", "a schedule needs :steps or :epochs", hint=signature)
+        rule = substitute(
+            [formula(text)],
+            {**{Sym(n): as_expr(float(v)) for n, v in zip("abc", args, strict=False)},
+             Sym("t"): tick, Sym("total"): as_expr(float(max(self.total, 1)))},
+        )[0]  # fmt: skip
+        first = substitute([rule], {Sym(TICK): Num(0)})[0]
+        start = evaluate([first], {})[0] or 1.0
+        return {
+            n: _op("*", o.rates[n] / start, rule) if n in o.rates else rule for n in self.moving
+        }
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def at(self, params: Mapping[str, Any], columns: Mapping[str, Any] | None = None) -> list[Any]:
+        """Loss and gradients over all rows."""
+        columns = self.columns if columns is None else columns
+        count = float(len(next(iter(columns.values())))) if columns else 0.0
+        return self.measure(*(params[n] for n in self.moving), *columns.values(), count)
+
+    def go(self) -> Generator[Progress, None, Result]:
+        began = time.perf_counter()
+        first, *slopes = (float(v) if np.ndim(v) == 0 else v for v in self.at(self.start))
+        step, state = self.step(RUNAWAY * (1 + abs(first)))
+        records: dict[str, list[Any]] = {name: [] for name in step.emit}
+        best, best_loss, waited, done, held = dict(self.start), np.inf, 0, 0, None
+        reason: str | None = None
+        size, epoch = 1, 0
+        judged = self.options.patience is not None or bool(self.held)
+        columns, windows = self._epoch(epoch)
+        while reason is None and (self.total is None or done < self.total):
+            if self.options.seconds is not None and (
+                time.perf_counter() - began >= self.options.seconds
+            ):
+                reason = "time"
+                break
+            some = self._some(windows, done, size, judged)
+            before = time.perf_counter()
+            ran = self.backend.iterate(step, state, columns, some)
+            spent = time.perf_counter() - before
+            state, reason = ran.state, ran.stop
+            done += ran.steps
+            for name, values in ran.records.items():
+                records[name] += values
+            if spent < SLICE / 2:
+                size = min(2 * size, 1_000_000)
+            elif spent > SLICE:
+                size = max(1, size // 2)
+            windows = windows[ran.steps :] if self.batch else windows
+            ended = (self.whole and judged) or (self.batch is not None and not windows)
+            if ended and reason is None:
+                held = self._judge(state, records["loss"])
+                waited = 0 if held < best_loss else waited + 1
+                if held < best_loss:
+                    best, best_loss = {n: state[n] for n in self.moving}, held
+                if self.options.patience is not None and waited >= self.options.patience:
+                    reason = "patience"
+            if self.batch and not windows:
+                epoch += 1
+                columns, windows = self._epoch(epoch)
+            self.budget.clock()
+            yield Progress(done, self.total, _last(records["loss"], first),
+                           time.perf_counter() - began)  # fmt: skip
+        if self.whole and not judged and np.isfinite(state[" best"]):
+            best = {n: state[f" best {n}"] for n in self.moving}
+        return self._result(reason, state, best, records, done, first, began)
+
+    def _epoch(self, epoch: int) -> tuple[dict[str, Any], list[Window]]:
+        """The columns in this epoch's order, and its batches."""
+        if self.batch is None:
+            return self.columns, []
+        order = table.row_order(self.rows, self.options.seed, epoch)
+        columns = {name: column[order] for name, column in self.columns.items()}
+        starts = range(0, self.rows, self.batch)
+        return columns, [(i, min(i + self.batch, self.rows)) for i in starts]
+
+    def _some(self, windows: list[Window], done: int, size: int, judged: bool) -> list[Window]:
+        """The next windows to iterate over."""
+        left = size if self.total is None else min(size, self.total - done)
+        if self.batch:
+            return windows[:left]
+        return [(0, self.rows)] * (1 if judged else left)
+
+    def _judge(self, state: Mapping[str, Any], losses: list[Any]) -> float:
+        """What patience judges: the rows held out, else this epoch's mean loss."""
+        if self.held:
+            return float(self.at(state, self.held)[0])
+        if self.whole:
+            return float(self.at(state)[0])
+        return float(np.mean(losses[-(-(-self.rows // (self.batch or 1))) :]))
+
+    # ---- the outcome -----------------------------------------------------------------------------
+
+    def _result(
+        self, reason: str | None, state: Mapping[str, Any], best: Mapping[str, Any],
+        records: dict[str, list[Any]], done: int, first: float, began: float,
+    ) -> Result:  # fmt: skip
+        status = {"runaway": "diverged", "tol": "converged", None: "steps"}.get(reason, reason)
+        assert status is not None
+        last = {n: state[n] for n in self.moving}
+        diverged = status == "diverged"
+        keep = diverged or status in ("patience", "interrupted") or bool(self.held)
+        params = dict(best) if keep else last
+        loss, *slopes = self.at(params)
+        if not keep and not np.isfinite(loss):  # the last step itself left all bounds
+            diverged, status, last = True, "diverged", params
+            params = dict(best)
+            loss, *slopes = self.at(params)
+        params = {n: _native(v) for n, v in params.items()}
+        history = {n: np.array([*v, params[n] if n != "loss" else loss]) for n, v in records.items()}
+        bend = self._curvature(params)
+        if status == "converged" and bend is not None and bend.eigenvalues[0] < -1e-9 * max(
+            abs(e) for e in bend.eigenvalues
+        ):
+            status = "stalled"
+        notes, trouble = self._trouble(last, done) if diverged else ([], None)
+        notes += self._advice(status, bend)
+        return Result(
+            "train", status, {**params}, dict(self.start), float(loss), first,
+            {n: _native(s) for n, s in zip(self.moving, slopes, strict=True)}, done,
+            time.perf_counter() - began, history, self.row.name, notes,
+            float(self.at(params, self.held)[0]) if self.held else None, trouble=trouble,
+        )  # fmt: skip
+
+    def _curvature(self, params: Mapping[str, Any]) -> Curvature | None:
+        if self.row.name not in ("gd", "momentum", "nesterov"):
+            return None
+        env = {**params, **self.columns, ROWS: float(self.rows)}
+        return curvature(self.fixed_loss, self.moving, self.shapes, env)
+
+    def _trouble(self, params: Mapping[str, Any], done: int) -> tuple[list[str], Expr | None]:
+        """Which sub-expression stopped being finite, at which row and step."""
+        env = {**params, **self.columns, ROWS: float(self.rows)}
+        found = first_not_finite([self.fixed_loss, *self.fixed_slopes], env)
+        if found is None:
+            return [f"at step {done} the loss had grown over {RUNAWAY:g} times its start"], None
+        node, row, value = found
+        where = f", row {row}" if row is not None else ""
+        return [f"at step {done}{where}: {brief(node)} became {number(value)}"], node
+
+    def _advice(self, status: str, bend: Curvature | None) -> list[str]:
+        if bend is None:
+            return []
+        notes = []
+        if status == "diverged" and np.isfinite(bend.limit):
+            notes.append(
+                f"the largest stable learning rate for this loss is about {bend.limit:.6g}"
+            )
+        one_rate = not self.options.rates and self.options.schedule is None
+        unfinished = status in ("steps", "diverged", "time")
+        if one_rate and unfinished and bend.condition > 100 and bend.rates and len(self.moving) > 1:
+            rates = " ".join(f"({n} {r:.4g})" for n, r in bend.rates.items())
+            what = f"{bend.condition:.4g}" if np.isfinite(bend.condition) else "infinite"
+            notes.append(
+                f"one rate cannot suit all parameters (condition number {what}); try\n:lr ({rates})"
+            )
+        return notes
+
+
+def first_not_finite(
+    roots: Sequence[Expr], env: Mapping[str, Any]
+) -> tuple[Expr, int | None, float] | None:
+    """The first operation whose value is not finite though its arguments are; row and value."""
+    order = postorder(*roots)
+    values = dict(zip(order, evaluate(order, env), strict=True))
+    for node in order:
+        if not isinstance(node, Call) and not isinstance(node, Sym):
+            continue
+        value = np.asarray(values[node], dtype=float)
+        bad = ~np.isfinite(value)
+        if bad.any():
+            at = np.argwhere(bad)[0]
+            row = int(at[0]) if value.ndim else None
+            return node, row, float(value[tuple(at)])
+    return None
+
+
+# ---- checks --------------------------------------------------------------------------------------
+
+
+def _optimizer(options: Options) -> Optimizer:
+    if options.by in ("newton", "lbfgs"):
+        raise NablispError("unavailable", f":by {options.by} is not part of this version yet")
+    row = OPTIMIZERS.get(options.by)
+    if row is None:
+        close = nearest(options.by, OPTIMIZERS)
+        raise NablispError(
+            "value",
+            f"there is no optimizer called {options.by}",
+            hint=f"did you mean {close}?" if close else f"there are {', '.join(OPTIMIZERS)}",
+        )
+    for name, value in options.settings.items():
+        if name not in row.settings:
+            raise NablispError(
+                "keyword",
+                f"{row.name} has no setting :{name}",
+                hint=f"it has {', '.join(f':{n}' for n in row.settings) or 'none'}",
+            )
+        if not isinstance(value, (int, float)) or not np.isfinite(value):
+            raise NablispError("value", f":{name} must be a number")
+    for word, limit in ((":clip", options.clip), (":patience", options.patience)):
+        if limit is not None:
+            _positive(word, limit)
+    for word, least in ((":tol", options.tol), (":weight-decay", options.weight_decay),
+                        (":seconds", options.seconds)):  # fmt: skip
+        if least is not None and not (isinstance(least, (int, float)) and least >= 0):
+            raise NablispError("value", f"{word} must be a number from 0, not {least}")
+    return row
+
+
+def _positive(word: str, value: Any) -> None:
+    if not (isinstance(value, (int, float)) and value > 0):
+        raise NablispError("value", f"{word} must be a positive number, not {value}")
+
+
+def _moving(
+    inside: Mapping[str, Sym], params: Mapping[str, Any], options: Options
+) -> list[str]:
+    """The names to train, in order of declaration."""
+    if options.wrt is not None:
+        for name in options.wrt:
+            if name not in params:
+                close = nearest(name, params)
+                raise NablispError(
+                    "unbound-name",
+                    f":wrt names {name}, which is no parameter",
+                    hint=f"did you mean {close}?" if close else "",
+                )
+    found = [
+        n for n in params if n in inside and (options.wrt is None or n in options.wrt)
+    ]
+    if not found:
+        raise NablispError(
+            "value",
+            "the loss does not depend on any parameter"
+            + ("" if params else ": none is declared"),
+            hint="declare one: (params m b)",
+        )
+    return found
+
+
+def _check_loss(
+    loss: Expr, shapes: ShapeEnv, inside: Mapping[str, Sym], params: Mapping[str, Any],
+    columns: Mapping[str, Any],
+) -> None:  # fmt: skip
+    for name in inside:
+        if name not in params and name not in columns:
+            close = nearest(name, [*params, *columns])
+            raise NablispError(
+                "unbound-name",
+                f"{name} has no value: it is neither parameter nor column",
+                hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
+            )
+    shape = shape_of(loss, shapes)
+    if shape:
+        raise NablispError(
+            "shape",
+            f"the loss has shape {show(shape)}: one value per row or element, not a number",
+            hint="wrap it in mean or sum",
+        )
+    for name, start in params.items():
+        if name in inside and not np.isfinite(start).all():
+            raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
+
+
+def _used(options: Options, name: str) -> bool:
+    return options.until is not None and name in names(options.until)
+
+
+def _op(name: str, *args: Any) -> Expr:
+    return Call(OPS[name], tuple(as_expr(arg) for arg in args))
+
+
+def _largest(slope: Expr) -> Expr:
+    return _op("amax", _op("abs", slope))
+
+
+def _last(losses: list[Any], first: float) -> float:
+    return float(losses[-1]) if losses else first
+
+
+def _native(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
