@@ -1,0 +1,103 @@
+"""nablisp: a little Lisp for gradient descent.
+
+Formulas as text or Python expressions, their derivatives as formulas, and training.
+
+>>> from nablisp import params, d, val
+>>> x, y = params("x y")
+>>> print(d(x**2 + x * y, "x"))
+(+ (* 2 x) y)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import forms
+from .derivative import d, gradient
+from .errors import Incomplete, NablispError, draw
+from .evaluate import val
+from .expr import Expr, params
+from .limits import Limits
+from .reader import read
+
+if TYPE_CHECKING:
+    from .results import Result
+    from .session import Session
+    from .train import train
+
+__version__ = "0.1.0"
+__all__ = [
+    "Expr",
+    "Incomplete",
+    "Limits",
+    "NablispError",
+    "Result",
+    "Session",
+    "compile",
+    "d",
+    "draw",
+    "forms",
+    "gradient",
+    "params",
+    "parse",
+    "read",
+    "simplify",
+    "train",
+    "val",
+]
+
+_LAZY = {"Session": "session", "train": "train", "Result": "results"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module nablisp has no attribute {name}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def parse(text: str) -> Any:
+    """One expression, or a number, from text; names are free symbols.
+
+    >>> print(parse("(* a (exp (* k x)))"))
+    (* a (exp (* k x)))
+
+    NablispError for text that is not exactly one formula.
+    """
+    from .session import Session
+
+    found = read(text)
+    if len(found) != 1:
+        raise NablispError(
+            "syntax",
+            f"parse takes one expression, not {len(found)}",
+            hint="Session().run(text) runs a whole program",
+        )
+    return Session().value_of(found[0])
+
+
+def simplify(e: Any) -> Any:
+    """The formula, tidied; equal to it wherever both are finite."""
+    from .expr import as_expr, plain
+    from .simplify import simplify as tidy
+
+    return plain(tidy(as_expr(e)))
+
+
+def compile(e: Any, names: Sequence[str]) -> Callable[..., Any]:  # noqa: A001  # the field's word
+    """A fast function of numbers or arrays from a formula and the order of its names.
+
+    >>> f = compile(parse("(* a (exp (* k x)))"), ["a", "k", "x"])
+    >>> f(2.0, 0.5, [0.0, 1.0])
+    array([2.        , 3.29744254])
+
+    Arrays map elementwise and broadcast. NablispError "unbound-name" for a name the formula holds
+    and the list lacks, "shape" where an array would meet a reduction.
+    """
+    from .compiled import function
+
+    return function(e, names)

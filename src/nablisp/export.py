@@ -1,0 +1,122 @@
+"""From an expression to notation elsewhere: LaTeX, from the templates in the rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from .expr import Call, Const, Expr, Num, Sym, as_expr, postorder
+
+LONG = 20_000
+"""Characters of LaTeX that a formula may take before shared parts are left as names."""
+
+_GREEK = frozenset(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon "
+    "phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+)
+
+
+def latex(e: Any) -> str:
+    """The formula in LaTeX mathematics, without dollar signs.
+
+    >>> latex(parse("(/ (** x 2) 2)"))
+    '\\\\frac{x^{2}}{2}'
+    """
+    made: dict[Expr, tuple[str, int]] = {}
+    root = as_expr(e)
+    for node in postorder(root):
+        made[node] = _call(node, made) if isinstance(node, Call) else _leaf(node)
+        if len(made[node][0]) > LONG:
+            made[node] = (r"\cdots", 9)
+    return made[root][0]
+
+
+def _leaf(node: Expr) -> tuple[str, int]:
+    match node:
+        case Num(bool() as value):
+            return rf"\text{{{str(value).lower()}}}", 9
+        case Num(value):
+            return _number(value)
+        case Sym(name):
+            return _name(name), 9
+        case Const(value):
+            return _array(value), 9
+    raise TypeError(node)
+
+
+def _number(value: float) -> tuple[str, int]:
+    if value == math.pi:
+        return r"\pi", 9
+    if math.isnan(value):
+        return r"\text{nan}", 9
+    if math.isinf(value):
+        return (r"\infty", 9) if value > 0 else (r"-\infty", 1)
+    text = repr(value)
+    if "e" in text:
+        digits, power = text.split("e")
+        head = "" if digits == "1" else "-" if digits == "-1" else rf"{digits} \cdot "
+        return rf"{head}10^{{{int(power)}}}", 1 if value < 0 else 2
+    return text, 1 if value < 0 else 9
+
+
+def _name(name: str) -> str:
+    """One letter as it is, Greek by name, more letters upright, a number at the end below."""
+    match = re.fullmatch(r"([^\W\d_]+?)_?(\d+)", name)
+    stem, below = (match[1], match[2]) if match else (name, "")
+    if stem in _GREEK:
+        stem = f"\\{stem}"
+    elif len(stem) > 1:
+        stem = rf"\mathrm{{{_escaped(stem)}}}"
+    elif not stem.isalpha():
+        stem = _escaped(stem)
+    return f"{stem}_{{{below}}}" if below else stem
+
+
+def _escaped(text: str) -> str:
+    words = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim "}
+    return "".join(words.get(c, f"\\{c}" if c in "_%&#${}" else c) for c in text)
+
+
+def _array(value: np.ndarray[Any, Any]) -> str:
+    rows = value if value.ndim == 2 else [np.atleast_1d(value).ravel()]
+    shown = [" & ".join(_number(float(v))[0] for v in row[:8]) for row in rows[:8]]
+    return r"\begin{bmatrix}" + r" \\ ".join(shown) + r"\end{bmatrix}"
+
+
+def _call(node: Call, made: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
+    op = node.op
+    template = op.latex or rf"\operatorname{{{{{_escaped(op.name)}}}}}\left({{args|, }}\right)"
+    parts = [made[arg] for arg in node.args]
+    if op.name == "**" and parts[0][1] < 9:
+        parts[0] = (_closed(parts[0][0]), 9)
+    open_template = op.binds < 9
+    filled = [
+        _closed(text) if open_template and _must_close(op, i, binds) else text
+        for i, (text, binds) in enumerate(parts)
+    ]
+    names = dict(zip("xyz", filled, strict=False))
+    names.update((k, _static(v)) for k, v in node.options)
+    joined = re.search(r"\{args\|([^}]*)\}", template)
+    if joined:
+        template = template.replace(joined[0], "{args}")
+        names["args"] = joined[1].join(filled)
+    return template.format(**{k: "" for k in ("axis", "keep", "index")} | names), op.binds
+
+
+def _static(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _must_close(op: Any, i: int, binds: int) -> bool:
+    """Brackets where the argument holds less tightly; the right of a minus where it holds alike."""
+    if op.name in ("/", "where", "exp") or (op.name == "**" and i == 1):
+        return False  # their templates set the argument apart
+    return binds < op.binds or (binds == op.binds == 1 and i == 1 and op.name == "-") or (
+        op.name == "neg" and binds <= 1) or (binds == 1 and op.name in ("*", "@", "dot"))  # fmt: skip
+
+
+def _closed(text: str) -> str:
+    return rf"\left({text}\right)"

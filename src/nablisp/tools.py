@@ -1,0 +1,187 @@
+"""The forms that show, load and save: rows of SPECIAL over the session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+from .elaborate import FUNCTIONS, LATER, SPECIAL, Machine, form_row, usage
+from .errors import NablispError, nearest
+from .expr import OPS, Op
+from .files import open_file
+from .forms import Symbol
+from .optimizers import OPTIMIZERS, SCHEDULES
+from .printer import brief, text
+from .reader import read
+from .shapes import show
+from .values import Arguments, Closure, Parameter, Primitive, Value, expect, kind_of
+
+
+@form_row("help", "(help) or (help name)", "what a name is and does", (0, 1), raw=True)
+def help_(a: Arguments) -> None:
+    a.session.write(
+        help_text(a.session, a.given[0].name)
+        if a.given and isinstance(a.given[0], Symbol)
+        else _contents(a.session)
+    )
+
+
+def help_text(session: Any, name: str) -> str:
+    """Signature, doc, derivative, formula, example and source of a name, as far as it has them."""
+    found: Value = SPECIAL.get(name)
+    if name in session.definitions:
+        found = session.definitions[name]
+    if found is None:
+        held = session.find(name)
+        found = held[0] if held else None
+    match found:
+        case Op():
+            return _operation(found)
+        case Primitive():
+            return _lines(found.signature, found.doc, _example(found.example), _rows_of(name))
+        case Closure():
+            return _lines(
+                f"({' '.join((found.name, *found.parameters))})", found.doc, found.source.strip()
+            )
+        case None:
+            return _unknown(session, name)
+    if name in session.parameters:
+        return f"{name}  a parameter, now {brief(session.parameters[name].value)}"
+    if name in session.columns:
+        return f"{name}  a column of shape {show(session.shapes[name])}"
+    return f"{name}  {kind_of(found)}: {brief(found)}"
+
+
+def _operation(op: Op) -> str:
+    lines = [usage(op), op.doc]
+    partials = [text(slope) for slope in op.slopes]
+    variables = ["x"] if op.arity == (1, 1) else ["x", "y", "z"]
+    for variable, partial in zip(variables, partials, strict=False):
+        lines.append(f"d/d{variable}  {partial}")
+    if op.meaning is not None and len(text(op.meaning)) < 200:
+        lines.append(f"means  {text(op.meaning)}")
+    return _lines(*lines, _example(op.example))
+
+
+def _rows_of(name: str) -> str:
+    """What else a form takes: the rows of its own table."""
+    if name != "train":
+        return ""
+    lines = [f":by {row.name}  {row.doc}" for row in OPTIMIZERS.values()]
+    lines += [f":schedule {signature}" for signature, _ in SCHEDULES.values()]
+    lines.append(" ".join(f":{key}" for key in SPECIAL[name].keywords or ()))
+    return "\n".join(lines)
+
+
+def _example(example: str) -> str:
+    return f"e.g. {example}" if example else ""
+
+
+def _lines(first: str, *rest: str) -> str:
+    return "\n".join([first, *(f"  {line}" for part in rest if part for line in part.splitlines())])
+
+
+def _unknown(session: Any, name: str) -> str:
+    if name in LATER:
+        raise NablispError("unavailable", f"({name} …) {LATER[name]}")
+    close = nearest(name, [*session.callable_names(), *session.parameters, *session.columns])
+    raise NablispError(
+        "unbound-name",
+        f"nothing is called {name}",
+        hint=f"did you mean {close}?" if close else "(help) lists what there is",
+    )
+
+
+def _contents(session: Any) -> str:
+    def listed(names: Any) -> str:
+        return " ".join(names)
+
+    return "\n".join(
+        (
+            "forms:      " + listed(SPECIAL),
+            "functions:  " + listed(FUNCTIONS),
+            "operations: " + listed(OPS),
+            "prelude:    " + listed(session.prelude()),
+            "(help name) says more",
+        )
+    )
+
+
+@form_row("env", "(env)", "what is declared, with shapes and values", (0, 0))
+def env(a: Arguments) -> None:
+    session = a.session
+    for name, parameter in session.parameters.items():
+        facts = [f"{name}  parameter  {brief(parameter.value)}"]
+        if parameter.low is not None or parameter.high is not None:
+            low = "-inf" if parameter.low is None else text(parameter.low)
+            high = "inf" if parameter.high is None else text(parameter.high)
+            facts.append(f"within {low} … {high}")
+        if parameter.fixed:
+            facts.append("fixed")
+        session.write("  ".join(facts))
+    for name, column in session.columns.items():
+        session.write(f"{name}  column  {show(session.shapes[name])}, {len(column)} rows")
+    for name, value in session.definitions.items():
+        session.write(f"{name}  {kind_of(value)}  {brief(value)}")
+
+
+@form_row("load", '(load "other.gd")', "run another script in this session", (1, 1))
+def load(a: Arguments) -> Machine:
+    name = expect(a.given[0], ("string",), "what load opens")
+    for form in source_forms(a.session, name):
+        yield form, None
+    return None
+
+
+def source_forms(session: Any, name: str) -> list[Any]:
+    """The forms of a script under the session's root."""
+    with open_file(session.root, name, "rb") as file:
+        data = file.read()
+    try:
+        source = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NablispError(
+            "file", f"{name} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8"
+        ) from None
+    return read(source, name=name, budget=session.budget)
+
+
+@form_row("save", '(save "session.gd")', "write the session as a script that runs again: parameters "
+          "at their current values, columns in full", (1, 1))  # fmt: skip
+def save(a: Arguments) -> None:
+    name = expect(a.given[0], ("string",), "what save writes")
+    script = as_script(a.session)
+    with open_file(a.session.root, name, "w") as file:
+        file.write(script)
+
+
+def as_script(session: Any) -> str:
+    """The session as a program: columns, parameters and definitions, as they are now."""
+    lines = []
+    for name, column in session.columns.items():
+        lines.append(f"(data {name} {text(column)})")
+    for name, parameter in session.parameters.items():
+        lines.append(_parameter_line(name, parameter))
+    for name, value in session.definitions.items():
+        match value:
+            case Closure(source=source) if source:
+                lines.append(source.strip())
+            case Op():
+                lines.append(f"(define ({name} x) {text(value.meaning)})")
+                lines.append(f"(define-derivative ({name} x) {text(value.slopes[0])})")
+            case _ if kind_of(value) in ("number", "boolean", "string", "array", "expression"):
+                lines.append(f"(define {name} {text(value)})")
+            case _:
+                lines.append(f"; {name} was a {kind_of(value)}, which has no text")
+    return "\n".join(lines) + "\n"
+
+
+def _parameter_line(name: str, parameter: Parameter) -> str:
+    value = parameter.value
+    facts = {"min": parameter.low, "max": parameter.high, "lr": parameter.rate,
+             "fixed": parameter.fixed or None}  # fmt: skip
+    shown = "".join(f" :{key} {text(fact)}" for key, fact in facts.items() if fact is not None)
+    number = text(value)
+    return f"(param {name} {number}{shown})"
+
+
