@@ -63,7 +63,6 @@ def main() -> None:
     """The fits, in the order of special.py."""
     mp.mp.dps = 100
     root = mp.findroot(mp.digamma, 1.4616) - 1
-    slope = 1 - mp.euler
 
     def log_tail(x: mp.mpf) -> mp.mpf:
         return mp.log(x * mp.erfc(x)) + x**2 + mp.mpf(9) / 16
@@ -73,12 +72,12 @@ def main() -> None:
         half = (mp.log(2 * mp.pi) - 1) / 2
         return (mp.loggamma(x) - (x - 0.5) * (mp.log(x) - 1) - half) * x
 
-    fit("ERF_SMALL", lambda v: mp.erf(mp.sqrt(v)) / mp.sqrt(v) - 1, (0, 0.84375**2), (11, 0))
-    fit("ERF_ONE", lambda s: mp.erf(1 + s) - 0.84375, (-0.15625, 0.25), (14, 0))
+    fit("ERF_SMALL", lambda v: mp.erf(mp.sqrt(v)) / mp.sqrt(v) - 1, (0, 0.6875**2), (10, 0))
+    fit("ERF_ONE", lambda s: mp.erf(1 + s) - 0.84375, (-0.3125, 0.25), (15, 0))
     ends = (1.25 - 1.5) / (1.25 + 1.5), (28 - 1.5) / (28 + 1.5)
     fit("ERFC_TAIL", log_tail, ends, (10, 10), at=lambda t: 1.5 * (1 + t) / (1 - t))
-    fit("LGAMMA_TWO", lambda s: mp.loggamma(2 + s) / s - float(slope), (-0.5, 0.5), (7, 6))
-    fit("LGAMMA_FAR", stirling_rest, (0, 7.5**-2), (7, 0))
+    fit("LGAMMA_NEAR", lambda q: mp.loggamma(1 + q) / (q * (q - 1)) - 0.375, (0, 3), (9, 9))
+    fit("LGAMMA_FAR", stirling_rest, (0, 4**-2), (9, 0))
     fit("DIGAMMA_ROOT", lambda s: mp.digamma(1 + s) / (s - root) - 1, (0, 1), (6, 6))
     fit(
         "DIGAMMA_FAR",
@@ -88,7 +87,6 @@ def main() -> None:
         at=lambda v: 1 / v,
     )
     print()
-    show("SLOPE", [slope])
     show("ROOT", [root, root - float(root)])
     show("BERNOULLI", [mp.bernoulli(2 * j) / mp.factorial(2 * j) for j in range(1, 9)])
 

@@ -1,0 +1,124 @@
+"""Scripts that hold their own output: turns a text into forms with what each said and should say.
+
+What a form shows stands after it, on its line or on the next ones:
+
+    (val m)                       ; => 2.0010576248168945
+    (train loss :lr 0.1)
+    ; => train by gd: steps after 1,000 steps, …
+    ;         from   to
+
+Numbers agree to a relative 1e-9, blanks are as one, seconds are ignored. An error that is expected
+is its first line, `; => error: …`, and the script goes on after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import NablispError
+from .limits import Limits
+from .reader import read
+from .session import Session
+
+ARROW = "; =>"
+_NUMBER = re.compile(r"(?<![\w.])-?(?:\d[\d,]*\.?\d*(?:e[+-]?\d+)?)(?![\w])")
+_SECONDS = re.compile(r"\d[\d.]*(e-?\d+)? s\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A form of a script: the line it begins on, what it showed, and what its comment says.
+
+    `start` and `end` are the offsets of the comment, or both the end of the form if it has none.
+    """
+
+    line: int
+    shown: str
+    expected: str | None
+    start: int
+    end: int
+
+    @property
+    def right(self) -> bool:
+        return self.expected is None or same(self.expected, self.shown)
+
+
+def play(text: str, name: str, root: Path | None, seed: int = 0) -> Iterator[Step]:
+    """Run a script form by form, errors included. Raises NablispError for text that is no script."""
+    said: list[str] = []
+    session = Session(Limits.trusted(), root, seed=seed, write=said.append)
+    forms = read(text, name=name)
+    for form in forms:
+        said.clear()
+        span = form.span
+        assert span is not None
+        try:
+            value = session.value_of(form)
+            if value is not None:
+                said.append(session.text(value))
+        except NablispError as error:
+            said.append(f"error: {error.message}")
+        start, end, expected = _comment(span.source.text, span.end)
+        yield Step(span.line, "\n".join(said), expected, start, end)
+
+
+def _comment(text: str, at: int) -> tuple[int, int, str | None]:
+    """Where the `; =>` comment after an offset is, and what it says."""
+    match = re.compile(r"[ \t]*\n?[ \t]*; =>").match(text, at)
+    if match is None:
+        return at, at, None
+    lines = []
+    line = re.compile(r"[^\n]*").match(text, match.end())
+    assert line is not None
+    lines.append(line[0].removeprefix(" "))
+    end = line.end()
+    more = re.compile(r"\n[ \t]*;   (?P<rest>[^\n]*)")
+    while following := more.match(text, end):
+        lines.append(following["rest"])
+        end = following.end()
+    return at, end, "\n".join(lines)
+
+
+def same(expected: str, shown: str) -> bool:
+    """Do two texts agree, numbers to 1e-9, blanks as one, seconds ignored?"""
+    a, b = (_SECONDS.sub("_ s", text) for text in (expected, shown))
+    if " ".join(_NUMBER.sub("#", a).split()) != " ".join(_NUMBER.sub("#", b).split()):
+        return False
+    pairs = zip(_NUMBER.findall(a), _NUMBER.findall(b), strict=True)
+    return all(_close(float(x.replace(",", "")), float(y.replace(",", ""))) for x, y in pairs)
+
+
+def _close(x: float, y: float) -> bool:
+    return abs(x - y) <= 1e-9 * max(abs(x), abs(y)) + 1e-15
+
+
+def updated(text: str, steps: list[Step]) -> str:
+    """The script with every comment saying what its form shows now."""
+    out, at = [], 0
+    for step in steps:
+        out.append(text[at : step.start])
+        if step.right and step.expected is not None:
+            out.append(text[step.start : step.end])
+        elif step.shown:
+            out.append(_written(text, step))
+        at = step.end
+    out.append(text[at:])
+    return "".join(out)
+
+
+def _written(text: str, step: Step) -> str:
+    """A comment for what a form showed: on its line if both are short, else below it."""
+    lines = step.shown.splitlines()
+    old = text[step.start : step.end]
+    begin = text.rfind("\n", 0, step.start) + 1
+    here = step.start - begin
+    if len(lines) == 1 and "\n" not in old:
+        gap = re.match(r"[ \t]*", old)
+        blank = gap[0] if gap and gap[0] else "  "
+        if here + len(blank) + len(lines[0]) + 5 <= 100 and "\n" not in text[begin : step.start]:
+            return f"{blank}{ARROW} {lines[0]}"
+    rest = "".join(f"\n;   {line}".rstrip() if line else "\n;   " for line in lines[1:])
+    return f"\n{ARROW} {lines[0]}{rest}"
