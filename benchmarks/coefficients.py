@@ -87,7 +87,7 @@ def main() -> None:
         at=lambda v: 1 / v,
     )
     print()
-    show("ROOT", [root, root - float(root)])
+    show("ROOT", [root, mp.digamma(1 + mp.mpf(float(root)))])
     show("BERNOULLI", [mp.bernoulli(2 * j) / mp.factorial(2 * j) for j in range(1, 9)])
 
 

@@ -20,11 +20,12 @@ from .evaluate import val
 from .expr import Expr, params
 from .limits import Limits
 from .reader import read
+from .simplify import simplify as _tidied
+from .train import train  # now: a first import of the submodule later would take the name
 
 if TYPE_CHECKING:
     from .results import Result
     from .session import Session
-    from .train import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -47,7 +48,7 @@ __all__ = [
     "val",
 ]
 
-_LAZY = {"Session": "session", "train": "train", "Result": "results"}
+_LAZY = {"Session": "session", "Result": "results"}
 
 
 def __getattr__(name: str) -> Any:
@@ -83,9 +84,8 @@ def parse(text: str) -> Any:
 def simplify(e: Any) -> Any:
     """The formula, tidied; equal to it wherever both are finite."""
     from .expr import as_expr, plain
-    from .simplify import simplify as tidy
 
-    return plain(tidy(as_expr(e)))
+    return plain(_tidied(as_expr(e)))
 
 
 def compile(e: Any, names: Sequence[str]) -> Callable[..., Any]:  # noqa: A001  # the field's word

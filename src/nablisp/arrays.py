@@ -51,9 +51,11 @@ def _reduction(
 
 
 def _power(xp: Any, x: Array, y: Array) -> Array:
-    """Squares by multiplication: faster, and correctly rounded."""
+    """Squares and roots without a logarithm: faster, and correctly rounded."""
     if isinstance(y, float) and y == 2:
         return xp.multiply(x, x)
+    if isinstance(y, float) and y == 0.5:  # a power of -inf is inf, of -0.0 is 0.0; a root is not
+        return xp.sqrt(xp.where(xp.isneginf(x), xp.inf, xp.add(x, 0.0)))
     return xp.power(x, y)
 
 

@@ -228,7 +228,7 @@ def range_(a: Arguments) -> Value:
     first, last = (0.0, a.given[0]) if len(a.given) == 1 else a.given
     for value in (first, last):
         expect(value, ("number",), "an end of range")
-    length = max(0.0, np.ceil(last - first)) if last - first == last - first else 0.0
+    length = max(0.0, np.ceil(float(last - first))) if last - first == last - first else 0.0
     a.session.budget.check("bytes", 8 * length)
     return np.arange(length) + first
 

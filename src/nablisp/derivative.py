@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import fast
 from . import shapes as sh
 from .errors import NablispError
 from .evaluate import apply
@@ -45,6 +46,8 @@ def d(e: Any, *wrt: str | Sym, simplify: bool = True, shapes: sh.ShapeEnv | None
 
 def derivative(root: Expr, wrt: Sym, shapes: sh.ShapeEnv | None = None) -> Expr:
     """The derivative of a scalar by a name of any shape, or of an array by a scalar."""
+    if (large := fast.gradient(root, [wrt], shapes)) is not None:
+        return large[0]
     g = Graph(shapes, look_inside=True)
     top, variable = g.load(root, wrt)
     if g.shape(top) == ():
@@ -66,6 +69,8 @@ def gradient(
 
     NablispError "shape" where the expression is not a scalar.
     """
+    if (large := fast.gradient(root, wrt, shapes)) is not None:
+        return large
     g = Graph(shapes)
     top, *variables = g.load(root, *wrt)
     if g.shape(top) != ():
@@ -278,7 +283,7 @@ def raw(root: Expr, wrt: Sym) -> Expr:
         op, args = node.op, node.args
         if op.pullback is not None or op.result == "boolean":
             if op.pullback is not None:
-                raise NablispError("shape", f"raw derivatives are of scalars; {op.name} is of arrays")
+                raise NablispError("shape", f"a raw derivative is of scalars, not of {op.name}")
             slopes[node] = Num(0)
             continue
         if op is WHERE:

@@ -20,6 +20,9 @@ from .ops import OPS
 ROWS = "(rows)"
 """The key under which an environment holds the number of rows."""
 
+BLOCK = 4096
+"""Elements at a time of a row that is a formula: its hundred temporaries stay in the cache."""
+
 Value = Any  # int | float | bool | ndarray, or what `xp` traces
 
 
@@ -183,7 +186,18 @@ def function_of(
             values[node] = f(*[values[a] for a in given], **options)
         return values[root]
 
-    return function
+    def in_blocks(*args: Value) -> Value:
+        shape = np.broadcast_shapes(*(np.shape(arg) for arg in args))
+        size = int(np.prod(shape))
+        if size <= BLOCK:
+            return function(*args)
+        flat = [np.broadcast_to(arg, shape).reshape(-1) for arg in args]
+        out = np.empty(size)
+        for i in range(0, size, BLOCK):
+            out[i : i + BLOCK] = function(*(arg[i : i + BLOCK] for arg in flat))
+        return out.reshape(shape)
+
+    return in_blocks if xp is np else function
 
 
 __all__ = ["OPS", "ROWS", "apply", "evaluate", "function_of", "val"]

@@ -103,7 +103,7 @@ def _call(node: Call, made: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
     if joined:
         template = template.replace(joined[0], "{args}")
         names["args"] = joined[1].join(filled)
-    return template.format(**{k: "" for k in ("axis", "keep", "index")} | names), op.binds
+    return template.format(**dict.fromkeys(op.options, "") | names), op.binds
 
 
 def _static(value: Any) -> str:

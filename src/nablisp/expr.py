@@ -13,7 +13,7 @@ from _weakref import _remove_dead_weakref  # type: ignore[attr-defined]  # the s
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
 import numpy as np
@@ -23,10 +23,10 @@ from .errors import NablispError
 if TYPE_CHECKING:
     from .shapes import Shape
 
-Number = Union[int, float, bool]
+Number = int | float | bool
 Options = tuple[tuple[str, Any], ...]
 Steps = tuple[int, tuple[tuple[Any, Any], ...]]
-"""The register that holds the result, and (op, registers) or (None, constant node) for each step."""
+"""The register that holds the result, and for each step (op, registers) or (None, constant)."""
 EXACT = 2**53
 """Integers are exact up to this magnitude, then binary64."""
 
@@ -105,7 +105,7 @@ class Op:
 
     def __reduce__(self) -> tuple[object, ...]:
         if OPS.get(self.name) is self:
-            return OPS.__getitem__, (self.name,)
+            return row, (self.name,)
         return Op, tuple(getattr(self, field.name) for field in fields(self))
 
 
@@ -113,29 +113,40 @@ OPS: dict[str, Op] = {}
 """The table of operations; ops.py fills it once."""
 
 
-class _Ref(ref["Expr"]):
-    __slots__ = ("key",)
-    key: Hashable
-
-
-_TABLE: dict[Hashable, _Ref] = {}
-
-
-def _forget(dead: _Ref) -> None:
-    _remove_dead_weakref(_TABLE, dead.key)
+_TABLE: dict[Hashable, ref[Expr]] = {}
+"""Every node by its content, weakly. Dead entries are swept when the table has doubled."""
+_SWEEP_AT = [100_000]
+"""The size at which the table is swept next."""
 
 
 def _interned(key: Hashable, node: Expr) -> Expr:
     """The node that stands for `key`: an earlier one, or this. `setdefault` makes it atomic."""
-    mine = _Ref(node, _forget)  # type: ignore[arg-type]  # a callback may name its own class
-    mine.key = key
+    mine = ref(node)
     while True:
         found = _TABLE.setdefault(key, mine)
         if found is mine:
+            if len(_TABLE) > _SWEEP_AT[0]:
+                sweep()
             return node
         if (other := found()) is not None:
             return other
         _remove_dead_weakref(_TABLE, key)
+
+
+def sweep() -> None:
+    """Drop the entries of nodes that are gone.
+
+    From the newest back, since the key of a gone node is what keeps its arguments: one pass frees
+    a whole graph. Between sweeps the table holds at most as many dead entries as live ones.
+    """
+    _SWEEP_AT[0] = 2**63  # a node made meanwhile does not sweep again
+    keys = list(_TABLE)
+    while keys:
+        key = keys.pop()
+        entry = _TABLE.get(key)
+        if entry is not None and entry() is None:
+            _remove_dead_weakref(_TABLE, key)
+    _SWEEP_AT[0] = 2 * len(_TABLE) + 100_000
 
 
 class Expr:
@@ -318,13 +329,22 @@ class Call(Expr):
     """An operation applied to expressions. `options` are static: (("axis", 0), …)."""
 
     __match_args__ = ("op", "args", "options")
-    __slots__ = ("args", "op", "options")
-    op: Op
-    args: tuple[Expr, ...]
-    options: Options
+    __slots__ = ("key",)
+    key: tuple[Op, tuple[Expr, ...], Options]
+    """(op, args, options): what the node is interned by"""
 
     def __new__(cls, op: Op, args: tuple[Expr, ...], options: Options = ()) -> Call:
-        return intern_call(op, args, options)
+        key = (op, args, options)
+        found = _TABLE.get(key)
+        if found is not None and (node := found()) is not None:
+            return node  # type: ignore[return-value]  # the key holds the class
+        self = _new(Call)
+        _set_key(self, key)
+        return _interned(key, self)  # type: ignore[return-value]
+
+    op = property(lambda self: self.key[0])
+    args = property(lambda self: self.key[1])
+    options = property(lambda self: self.key[2])
 
 
 def _frozen(self: Expr, name: str, value: object = None) -> None:
@@ -332,27 +352,30 @@ def _frozen(self: Expr, name: str, value: object = None) -> None:
 
 
 _new = object.__new__
-_set_op = Call.op.__set__  # type: ignore[attr-defined]  # slots are descriptors
-_set_args = Call.args.__set__  # type: ignore[attr-defined]
-_set_options = Call.options.__set__  # type: ignore[attr-defined]
+_set_key = vars(Call)["key"].__set__  # a slot is a descriptor
 Expr.__setattr__ = Expr.__delattr__ = _frozen  # type: ignore[assignment, method-assign]
 
 
-def intern_call(op: Op, args: tuple[Expr, ...], options: Options) -> Call:
-    """The one node of an operation on arguments: `Call(op, args, options)`."""
-    key = (op, args, options)
-    found = _TABLE.get(key)
-    if found is not None and (node := found()) is not None:
-        return node  # type: ignore[return-value]  # the key holds the class
-    self = _new(Call)
-    _set_op(self, op)
-    _set_args(self, args)
-    _set_options(self, options)
-    mine = _Ref(self, _forget)  # type: ignore[arg-type]
-    mine.key = key
-    if _TABLE.setdefault(key, mine) is mine:
-        return self
-    return _interned(key, self)  # type: ignore[return-value]
+def intern_calls(
+    ids: Iterable[int], ops: Sequence[Any], args_of: Sequence[tuple[int, ...]], exprs: list[Any],
+    options_of: Mapping[int, Options] | None = None,
+) -> None:
+    """Fill `exprs` at the ids, ascending, with the nodes of flat lists."""
+    setdefault, expr_at, none = _TABLE.setdefault, exprs.__getitem__, ()
+    for i in ids:
+        given = args_of[i]
+        if len(given) == 2:
+            a, b = given
+            args: tuple[Expr, ...] = (exprs[a], exprs[b])
+        else:
+            args = tuple(map(expr_at, given))
+        key = (ops[i], args, none if options_of is None else options_of.get(i, none))
+        self = _new(Call)
+        _set_key(self, key)
+        mine: ref[Expr] = ref(self)
+        exprs[i] = self if setdefault(key, mine) is mine else _interned(key, self)
+    if len(_TABLE) > _SWEEP_AT[0]:
+        sweep()
 
 
 def row(name: str) -> Op:

@@ -11,13 +11,26 @@ names and numbers are looked into (all, with `look_inside`, for a text to be rea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from . import shapes as sh
 from .evaluate import apply
-from .expr import EXACT, OPS, Call, Const, Expr, Num, Op, Options, Steps, Sym, intern_call, options_of
+from .expr import (
+    EXACT,
+    OPS,
+    Call,
+    Const,
+    Expr,
+    Num,
+    Op,
+    Options,
+    Steps,
+    Sym,
+    intern_calls,
+    options_of,
+)
 
 ADD, SUB, NEG, MUL, DIV, POW = (OPS[name] for name in ("+", "-", "neg", "*", "/", "**"))
 WHERE, AND, OR, NOT = (OPS[name] for name in ("where", "and", "or", "not"))
@@ -166,21 +179,17 @@ class Graph:
 
     def expr(self, *roots: int) -> list[Expr]:
         """Ids as expressions; only what the roots need is made."""
-        top = max(roots) + 1
-        needed = bytearray(top)
+        exprs: list[Any] = self.exprs
+        needed = bytearray(max(roots) + 1)
         for root in roots:
             needed[root] = 1
-        args_of, exprs, ops, options = self.args, self.exprs, self.ops, self.options
-        for i in range(top - 1, self.loaded - 1, -1):
+        for i in range(len(needed) - 1, -1, -1):
             if needed[i] and exprs[i] is None:
-                for arg in args_of[i]:
+                for arg in self.args[i]:
                     needed[arg] = 1
-        for i in range(self.loaded, top):
-            if needed[i] and exprs[i] is None:
-                exprs[i] = intern_call(
-                    ops[i], tuple([exprs[arg] for arg in args_of[i]]), options.get(i, ())
-                )
-        return [exprs[root] for root in roots]  # type: ignore[misc]  # all made now
+        new = [i for i, need in enumerate(needed) if need and exprs[i] is None]
+        intern_calls(new, self.ops, self.args, exprs, self.options)
+        return [exprs[root] for root in roots]
 
     # ---- facts -----------------------------------------------------------------------------------
 
@@ -254,7 +263,8 @@ class Graph:
         """An operation, tidied: constants computed, its row's rules applied."""
         special = _TIDY.get(op)
         if special is not None:
-            return special(self, *args, **dict(options))
+            made: int = special(self, *args, **dict(options))
+            return made
         numbers = self.numbers
         if args and op.shape is None and all([arg in numbers for arg in args]):
             return self.leaf(Num(apply(op, [numbers[arg] for arg in args])))
@@ -388,7 +398,7 @@ class Graph:
         return view[0], ((self.product(1, view[1]), 1),)
 
     def product(self, coefficient: Coefficient, factors: Factors) -> int:
-        """The node of a coefficient and sorted factors: number, names, powers, rest, over the rest."""
+        """The node of a coefficient and sorted factors: number, names, powers, rest."""
         if coefficient == 0:
             return self.zero
         if isinstance(coefficient, Fraction) and coefficient.denominator == 1:
@@ -520,15 +530,15 @@ class Graph:
         shared = set(items[0][1])
         for _, factors in items[1:]:
             shared &= set(factors)
-        size = abs(items[0][0])
-        if any(abs(c) != size for c, _ in items):
-            size = 1
+        size = abs(Fraction(items[0][0]))
+        if any([abs(c) != size for c, _ in items]):
+            size = Fraction(1)
         if all(c < 0 for c, _ in items):
             size = -size
         if not shared and size in (1, -1):
             return None
         rest = [
-            self.product(Fraction(c) / size, tuple(f for f in factors if f not in shared))
+            self.product(c / size, tuple(f for f in factors if f not in shared))
             for c, factors in items
         ]
         outer = self.product(size, tuple(f for f in items[0][1] if f in shared))
@@ -665,7 +675,7 @@ def _plain(value: Coefficient) -> int | float:
 
 
 _PRODUCTS = {MUL, DIV, NEG, POW}
-_TIDY: dict[Op, Any] = {
+_TIDY: dict[Op, Callable[..., int]] = {
     ADD: lambda g, *args: g.sum(args) if args else g.zero,
     SUB: Graph.sub,
     NEG: Graph.neg,

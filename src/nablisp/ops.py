@@ -15,7 +15,7 @@ from . import shapes as sh
 from . import special
 from .expr import OPS, Op
 
-INF = math.inf
+__all__ = ["OPS"]
 
 
 def _add(*rows: Op) -> None:
@@ -24,7 +24,7 @@ def _add(*rows: Op) -> None:
 
 def _unary(name: str, doc: str, array: str, partial: str, **facts: object) -> Op:
     """An elementwise function of one argument, set in upright LaTeX unless it says otherwise."""
-    facts.setdefault("latex", rf"\operatorname{{{name}}}\left({{x}}\right)")
+    facts.setdefault("latex", rf"\operatorname{{{{{name}}}}}\left({{x}}\right)")
     return Op(name, doc, (1, 1), array, (partial,), **facts)  # type: ignore[arg-type]
 
 
@@ -80,7 +80,7 @@ _add(
         (1, 1),
         "isfinite",
         result="boolean",
-        latex=r"\operatorname{finite}\left({x}\right)",
+        latex=r"\operatorname{{finite}}\left({x}\right)",
     ),
     Op(
         "where",
@@ -378,7 +378,8 @@ _add(
     Op("solve", "the x with A x = b", (2, 2), "nablisp_solve", pullback=back.solve, shape=sh.solve,
        latex=r"{{{x}}}^{{-1}} {y}", binds=2),
     Op("ref", "an element or part, indices from 0, along the first axes or from :axis on", (1, 1),
-       "nablisp_ref", pullback=back.ref, shape=sh.indexed, options=("index", "axis"), exact=True, trailing=("index",),
+       "nablisp_ref", pullback=back.ref, shape=sh.indexed, options=("index", "axis"), exact=True,
+       trailing=("index",),
        latex=r"{x}_{{{index}}}", example="(ref v 0)"),
     Op("slice", "the part from :start to before :stop along an axis", (1, 1), "nablisp_slice",
        pullback=back.slice_, shape=sh.sliced, options=("axis", "start", "stop"), exact=True,
@@ -389,9 +390,10 @@ _add(
     Op("pick", "one element per row, by class number", (2, 2), "nablisp_pick", pullback=back.pick,
        shape=sh.picked, exact=True, latex=r"{x}_{{{y}}}", example="(pick logits species)"),
     Op("one-hot", "1 at the class number, else 0, along a new last axis of this length", (1, 1),
-       "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",), trailing=("length",),
+       "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",),
+       trailing=("length",),
        exact=True, latex=r"\mathbf 1_{{{x}}}"),
-    Op("expand", "a new axis of length 1, at this place", (1, 1), "expand_dims", pullback=back.expand,
+    Op("expand", "a new axis of length 1, here", (1, 1), "expand_dims", pullback=back.expand,
        shape=sh.expanded, options=("axis",), trailing=("axis",), exact=True, latex="{x}", binds=1),
     Op("fill", "the first, repeated to the shape of the second", (2, 2), "nablisp_fill",
        pullback=back.fill, shape=sh.filled, exact=True, latex="{x}", binds=1),

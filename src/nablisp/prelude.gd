@@ -41,7 +41,9 @@
 (define (deviation v) (sqrt (variance v)))
 
 ; columns to mean 0 and deviation 1
-(define (standard v) (/ (- v (mean v)) (deviation v)))
+(define (standard v)
+  (let ((centered (- v (mean v :axis 0))))
+    (/ centered (sqrt (mean (** centered 2) :axis 0)))))
 
 ; length of a vector
 (define (norm v) (sqrt (sum (** v 2))))

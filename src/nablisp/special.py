@@ -114,7 +114,7 @@ def _lgamma() -> str:
     """For y = |x|: from 4 on by Stirling's series, below with the zeros at 1 and 2 as factors.
 
     Below 1 it is lgamma(1 + y) at first, which leaves the factor y to the pole. Below 0,
-    Γ(1 + x) Γ(1 - x) = πx / sin πx.
+    Γ(1 + x) Γ(1 - x) = πx / sin πx. A difference from 0 is never -0.
     """
     q = "(- (abs x) (min (floor (abs x)) 1))"
     ratio = _ratio(_LGAMMA_NEAR_OVER, _LGAMMA_NEAR_UNDER, q)
@@ -126,8 +126,8 @@ def _lgamma() -> str:
     return f"""
 (where (and (<= x 0) (= x (floor x)))
   inf
-  (- (* (sign x) (where (< (abs x) 4) {near} {far}))
-     (log (where (< x 0) (/ (* (max (abs x) 1) {sine}) pi) (min x 1)))))"""
+  (- 0 (- (log (where (< x 0) (/ (* (max (abs x) 1) {sine}) pi) (min x 1)))
+          (* (sign x) (where (< (abs x) 4) {near} {far})))))"""
 
 
 LGAMMA = _lgamma()
@@ -156,7 +156,7 @@ _DIGAMMA_FAR_UNDER = (
 
 
 def _digamma() -> str:
-    """For y = |x|: from 2 on by log(y - 1/2), below by the distance from the root.
+    """For y = |x|: from 2 on by log(y - 1/2), below by the distance from the rounded root.
 
     Otherwise by ψ(y) = ψ(y + 1) - 1/y and ψ(x) = ψ(1 - x) - π/tan(πx). The sign of a zero says on
     which side of the pole it is.
@@ -164,7 +164,8 @@ def _digamma() -> str:
     s = "(- (abs x) (floor (abs x)))"
     w = "(min (** (- (abs x) 0.5) 2) 1e16)"
     root = f"(+ 1 {_ratio(_DIGAMMA_ROOT_OVER, _DIGAMMA_ROOT_UNDER, s)})"
-    near = f"(* (- (- {s} 0.46163214496836236) -1.5522348162858677e-17) {root})"
+    # the number added is ψ at the rounded root
+    near = f"(+ (* (- {s} 0.46163214496836236) {root}) 1.5020545501373212e-17)"
     far = f"(+ (log (- (abs x) 0.5)) {_ratio(_DIGAMMA_FAR_OVER, _DIGAMMA_FAR_UNDER, w)})"
     pole = "(/ pi (tan (* pi (- x (floor (+ x 0.5))))))"
     return f"""
@@ -195,7 +196,7 @@ def _polygamma() -> str:
     z = f"(+ {y} 10)"
     rest = repr(_BERNOULLI[-1])
     for j in range(len(_BERNOULLI) - 1, 0, -1):
-        rise = f"(/ (* (+ x {2 * j - 1}) (+ x {2 * j})) (* {z} {z}))"
+        rise = f"(/ (* (+ x {2 * j}) (+ x {2 * j + 1})) (* {z} {z}))"
         rest = f"(+ {_BERNOULLI[j - 1]!r} (* {rise} {rest}))"
     rest = f"(+ (/ 1 x) (/ (+ 0.5 (* (/ (+ x 1) {z}) {rest})) {z}))"
     terms = " ".join(f"(** (/ {y} (+ {y} {k})) (+ x 1))" for k in range(9, 0, -1))

@@ -3,8 +3,8 @@
 What a form shows stands after it, on its line or on the next ones:
 
     (val m)                       ; => 2.0010576248168945
-    (train loss :lr 0.1)
-    ; => train by gd: steps after 1,000 steps, …
+    (train loss :lr 0.1)          ; any other comment of its own comes before
+    ; => train by gd: …
     ;         from   to
 
 Numbers agree to a relative 1e-9, blanks are as one, seconds are ignored. An error that is expected
@@ -32,7 +32,8 @@ _SECONDS = re.compile(r"\d[\d.]*(e-?\d+)? s\b")
 class Step:
     """A form of a script: the line it begins on, what it showed, and what its comment says.
 
-    `start` and `end` are the offsets of the comment, or both the end of the form if it has none.
+    `start` and `end` are the offsets of the comment, or both where it would stand if it has none;
+    `bare` says that no other comment stands before it.
     """
 
     line: int
@@ -40,6 +41,7 @@ class Step:
     expected: str | None
     start: int
     end: int
+    bare: bool = True
 
     @property
     def right(self) -> bool:
@@ -62,11 +64,14 @@ def play(text: str, name: str, root: Path | None, seed: int = 0) -> Iterator[Ste
         except NablispError as error:
             said.append(f"error: {error.message}")
         start, end, expected = _comment(span.source.text, span.end)
-        yield Step(span.line, "\n".join(said), expected, start, end)
+        bare = start == span.end
+        yield Step(span.line, "\n".join(said), expected, start, end, bare)
 
 
 def _comment(text: str, at: int) -> tuple[int, int, str | None]:
-    """Where the `; =>` comment after an offset is, and what it says."""
+    """Where the `; =>` comment after an offset is, or would stand, and what it says."""
+    if own := re.compile(r"[ \t]*;(?! =>)[^\n]*").match(text, at):
+        at = own.end()
     match = re.compile(r"[ \t]*\n?[ \t]*; =>").match(text, at)
     if match is None:
         return at, at, None
@@ -113,12 +118,12 @@ def _written(text: str, step: Step) -> str:
     """A comment for what a form showed: on its line if both are short, else below it."""
     lines = step.shown.splitlines()
     old = text[step.start : step.end]
-    begin = text.rfind("\n", 0, step.start) + 1
-    here = step.start - begin
-    if len(lines) == 1 and "\n" not in old:
+    here = step.start - (text.rfind("\n", 0, step.start) + 1)
+    ends_line = text[step.end : step.end + 1] in ("", "\n")
+    if len(lines) == 1 and "\n" not in old and step.bare and ends_line:
         gap = re.match(r"[ \t]*", old)
         blank = gap[0] if gap and gap[0] else "  "
-        if here + len(blank) + len(lines[0]) + 5 <= 100 and "\n" not in text[begin : step.start]:
+        if here + len(blank) + len(lines[0]) + 5 <= 100:
             return f"{blank}{ARROW} {lines[0]}"
     rest = "".join(f"\n;   {line}".rstrip() if line else "\n;   " for line in lines[1:])
-    return f"\n{ARROW} {lines[0]}{rest}"
+    return f"\n{ARROW} {lines[0]}{rest}" + ("" if ends_line else "\n")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import array_function
-from ..evaluate import ROWS
-from ..expr import Call, Expr, Num, Sym, plain, postorder
+from ..evaluate import ROWS, evaluate
+from ..expr import Call, Expr, Sym, plain, postorder, substitute
 from . import Ran, Step, Window
 
 
@@ -87,9 +87,10 @@ def iterate(
     steady = len(set(windows)) <= 1
     with np.errstate(all="ignore"):
         if steady and windows:
-            window = _windowed(columns, windows[0])
-            outputs = _hoisted(outputs, set(names), window)
-        program = Program(outputs, [*names, *columns, ROWS])
+            outputs, window = _hoisted(outputs, set(names), _windowed(columns, windows[0]))
+            program = Program(outputs, [*names, *window])
+        else:
+            program = Program(outputs, [*names, *columns, ROWS])
         taken = 0
         try:
             for window_ in windows:
@@ -118,16 +119,15 @@ def _windowed(columns: Mapping[str, Any], window: Window) -> dict[str, Any]:
     return found
 
 
-def _hoisted(outputs: list[Expr], moving: set[str], window: Mapping[str, Any]) -> list[Expr]:
-    """The outputs with every largest part that no step changes replaced by its value."""
-    from ..evaluate import evaluate
-    from ..expr import as_expr, substitute
-
+def _hoisted(
+    outputs: list[Expr], moving: set[str], window: dict[str, Any]
+) -> tuple[list[Expr], dict[str, Any]]:
+    """The outputs with every largest part that no step changes as an input of its own."""
     still: set[Expr] = set()
     parts: dict[Expr, None] = {}
     for node in postorder(*outputs):
         if isinstance(node, Call):
-            if node.op.array == "nablisp_rows" or all(arg in still for arg in node.args):
+            if node.op.array == "nablisp_rows" or all([arg in still for arg in node.args]):
                 still.add(node)
             else:
                 parts.update((a, None) for a in node.args if a in still and isinstance(a, Call))
@@ -135,10 +135,8 @@ def _hoisted(outputs: list[Expr], moving: set[str], window: Mapping[str, Any]) -
             still.add(node)
     parts.update((o, None) for o in outputs if o in still and isinstance(o, Call))
     if not parts:
-        return outputs
+        return outputs, window
     values = evaluate(list(parts), window)
-    return substitute(outputs, {p: _constant(as_expr, v) for p, v in zip(parts, values, strict=True)})
-
-
-def _constant(as_expr: Callable[[Any], Expr], value: Any) -> Expr:
-    return Num(value) if isinstance(value, (bool, int, float)) else as_expr(value)
+    inputs = {part: Sym(f" {i}") for i, part in enumerate(parts)}  # a blank: no user's name
+    given = dict(zip((name.name for name in inputs.values()), values, strict=True))
+    return substitute(outputs, inputs), {**window, **given}
