@@ -53,7 +53,7 @@ result = train(loss, {"m": 0, "b": 0}, lr=0.1, steps=20)
 print(result.params, result.status)
 # => {'m': 2.0010576248168945, 'b': 0.9882707595825195} steps
 print(result.history["loss"][:3])
-# => [29.   13.3    6.69]
+# => [29.       3.125    0.53125]
 
 # A formula as a function of numbers or arrays.
 
@@ -67,15 +67,16 @@ print(decay(2, -0.5, np.array([0.0, 1.0, 2.0])))
 
 session = Session()
 xs = np.linspace(-1, 1, 50)
-session.run(
-    "(params m b) (define loss (mse (+ (* m x) b) y))", data={"x": xs, "y": target(xs)}
-)
-print(session.run("(train loss :lr 0.5 :tol 1e-9)").params)
-# =>
+session.run("(params m b) (define loss (mse (+ (* m x) b) y))", data={"x": xs, "y": target(xs)})
+session.run("(train loss :lr 0.5 :steps 20)")
 print(session.run("(val (+ (* m x) b) :x 10)"))
-# => 21
+# =>
 try:
     session.run("(train (mse (+ (* slope x) b) y))")
 except NablispError as error:
     print(error)
-# =>
+# => error: slope has no value: it is neither parameter nor column
+#      <input>:1:1
+#      1 | (train (mse (+ (* slope x) b) y))
+#          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+#      declare it: (params slope)

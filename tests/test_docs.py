@@ -43,7 +43,7 @@ def python_steps(text: str, name: str) -> Iterator[Step]:
         assert node.end_lineno is not None
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            if isinstance(node, ast.Expr):
+            if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
                 value = eval(compile(ast.Expression(node.value), name, "eval"), names)
                 if value is not None:
                     print(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -190,6 +189,8 @@ class _Shell:
 
     @staticmethod
     def _object(found: dict[str, Any]) -> None:
+        import json
+
         print(json.dumps(found, allow_nan=False))
 
 

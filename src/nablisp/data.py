@@ -6,10 +6,8 @@ there, or there twice is an error that says where. Row orders depend on seed and
 
 from __future__ import annotations
 
-import csv
 import math
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -251,6 +249,8 @@ def _read_npy(request: _Request, file: IO[bytes]) -> Table:
 
 
 def _read_npz(request: _Request, file: IO[bytes]) -> Table:
+    import zipfile
+
     try:
         archive = zipfile.ZipFile(file)
     except Exception:
@@ -353,6 +353,8 @@ class _Csv:
 
     def rows(self, line: int, text: Iterable[str]) -> Iterator[list[float]]:
         """The wanted cells of each row of a text whose first line has this number."""
+        import csv
+
         reader = csv.reader(text, delimiter=self.delimiter, skipinitialspace=True, strict=True)
         while True:
             at = line + reader.line_num
@@ -454,6 +456,8 @@ def _class_order(text: str) -> tuple[bool, float, str]:
 
 def _plan(request: _Request, delimiter: str, head: str) -> _Csv:
     """How to read a file with this first line; an error where its names do not serve."""
+    import csv
+
     try:
         cells = next(
             csv.reader([head], delimiter=delimiter, skipinitialspace=True, strict=True), []
