@@ -11,7 +11,6 @@ distinct ones. A cell is the median, with (least–most) where it stands alone.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import resource
@@ -30,8 +29,6 @@ from typing import Any
 
 from timing import Spread, environment, table
 
-PATIENCE = 60.0
-"""Seconds for one measurement, its formula's building included."""
 TOOLS = ("nablisp", "casadi", "symengine", "sympy")
 Task = dict[str, Any]
 
@@ -156,64 +153,55 @@ def measure(tool: str, formula: str, n: int, names: int = 2, wrt: int = 1, route
     t.gradient(make(t, symbols, 2), symbols[:wrt])  # tables are read when first used
     e = make(t, symbols, n)
     found: Task = {}
+    spent: dict[str, float] = {}
     if tool == "nablisp":
+        from nablisp import fast
         from nablisp.expr import size
 
         found["operations"] = size(e)
+        if route == "tidy":
+            fast.READABLE = sys.maxsize
     if t.value and n <= 1000 and names == 2:
         at = dict(zip(symbols, (0.3, 0.7), strict=True))
         found["value"] = t.value(t.gradient(e, symbols[:wrt]), at)
+    if tool == "nablisp":
+        spent = dict.fromkeys(("load", "sweep", "make"), 0.0)
+        watched(spent)
     times: list[dict[str, float]] = []
-    while len(times) < 5 and sum(time["whole"] for time in times) < 1:
+    turns = 1 if tool == "sympy" else 5  # it remembers what it differentiated
+    while len(times) < turns and sum(time["whole"] for time in times) < 1:
         start = perf_counter()
         result = t.gradient(e, symbols[:wrt])
-        times.append({"whole": perf_counter() - start})
+        times.append({"whole": perf_counter() - start} | spent)
         del result
-        if tool == "nablisp":
-            times[-1] |= parts(e, symbols[:wrt], route)
+        for part in spent:
+            spent[part] = 0.0
     for part in times[0]:
         found[part] = median(time[part] for time in times)
     return found
 
 
-def parts(e: Any, names: list[Any], route: str) -> dict[str, float]:
-    """Seconds of nablisp's load, sweep and making of Expr objects."""
-    gc.collect()
-    gc.disable()
-    try:
-        return (tidy_parts if route == "tidy" else plain_parts)(e, names)
-    finally:
-        gc.enable()
+def watched(seconds: dict[str, float]) -> None:
+    """From now on, the parts of nablisp's gradient add their time to `seconds`."""
+    from nablisp import derivative, fast, graph
 
+    def watch(part: str, holder: Any, name: str) -> None:
+        plain = getattr(holder, name)
 
-def tidy_parts(e: Any, names: list[Any]) -> dict[str, float]:
-    from nablisp.derivative import sweep
-    from nablisp.graph import Graph
+        def timed(*args: Any, **options: Any) -> Any:
+            start = perf_counter()
+            result = plain(*args, **options)
+            seconds[part] += perf_counter() - start
+            return result
 
-    start = perf_counter()
-    g = Graph()
-    top, *ids = g.load(e, *names)
-    loaded = perf_counter()
-    found = sweep(g, {top: g.one}, ids)
-    swept = perf_counter()
-    result = g.expr(*(found[i] for i in ids))
-    made = perf_counter()
-    del result
-    return {"load": loaded - start, "sweep": swept - loaded, "make": made - swept}
+        setattr(holder, name, timed)
 
-
-def plain_parts(e: Any, names: list[Any]) -> dict[str, float]:
-    from nablisp.fast import Plain
-
-    start = perf_counter()
-    g = Plain([e, *names])
-    loaded = perf_counter()
-    found = g.sweep(g.ids[e], [g.ids[name] for name in names])
-    swept = perf_counter()
-    result = g.expressions([i for i in found if i is not None])
-    made = perf_counter()
-    del result
-    return {"load": loaded - start, "sweep": swept - loaded, "make": made - swept}
+    watch("load", fast.Plain, "__init__")
+    watch("sweep", fast.Plain, "sweep")
+    watch("make", fast.Plain, "expressions")
+    watch("load", graph.Graph, "load")
+    watch("sweep", derivative, "sweep")
+    watch("make", graph.Graph, "expr")
 
 
 def remember(nodes: Sequence[int]) -> Task:
@@ -241,15 +229,15 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def child(function: str, **given: Any) -> Task:
-    """The answer of a function in a fresh process, or {"failed": why}."""
+def child(function: str, patience: float = 600, **given: Any) -> Task:
+    """The answer of a function in a fresh process, or {"failed": why} after so many seconds."""
     command = [sys.executable, __file__, "--child", json.dumps([function, given])]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, env=environment(), check=False
+            command, capture_output=True, text=True, timeout=patience, env=environment(), check=False
         )
     except subprocess.TimeoutExpired:
-        return {"failed": f"over {PATIENCE:.0f} s"}
+        return {"failed": f"over {patience:.0f} s"}
     if done.returncode == 0:
         return dict(json.loads(done.stdout))
     if done.returncode < 0:
@@ -263,8 +251,8 @@ def child(function: str, **given: Any) -> Task:
 class Bench:
     """Runs tasks in turns and keeps what fails from being tried at larger sizes."""
 
-    def __init__(self, rounds: int) -> None:
-        self.rounds = rounds
+    def __init__(self, rounds: int, patience: float = 600) -> None:
+        self.rounds, self.patience = rounds, patience
         self.dead: dict[tuple[str, str], str] = {}
 
     def turns(self, tools: Sequence[str], formula: str, **given: Any) -> dict[str, Task]:
@@ -273,7 +261,7 @@ class Bench:
         for _, name in product(range(self.rounds), tools):
             if (name, formula) in self.dead:
                 continue
-            answer = child("measure", tool=name, formula=formula, **given)
+            answer = child("measure", self.patience, tool=name, formula=formula, **given)
             if "failed" in answer:
                 self.dead[name, formula] = answer["failed"]
                 continue
@@ -308,14 +296,12 @@ def ratio(over: Task, part: str, under: Task) -> str:
 def speed(quick: bool, route: str = "") -> None:
     """A gradient by one name and by two, of three families, at growing sizes."""
     print("µs per operation: the parts of nablisp's gradient, the whole, and the others'")
-    sizes = (100, 1_000, 10_000) if quick else (100, 1_000, 10_000, 100_000, 1_000_000)
-    if route == "tidy":
-        sizes = sizes[:4]
+    sizes = (40, 100, 1_000, 10_000, 100_000, 1_000_000)[: 4 if quick else 5 if route else 6]
     tools = TOOLS[:2] if route else TOOLS
     rows = [["formula", "operations", "by", "load", "sweep", "make", "whole", *tools[1:],
              "sweep/casadi", "whole/casadi", *(f"{name}/whole" for name in tools[2:])]]  # fmt: skip
+    bench = Bench(2 if quick else 3, patience=10 if quick else 60)
     for formula, wrt in product(("chain", "loss", "dag"), (1, 2)):
-        bench = Bench(2 if quick else 3)
         for n in sizes:
             found = bench.turns(tools, formula, n=n, wrt=wrt, route=route)
             ours, theirs = found["nablisp"], found["casadi"]

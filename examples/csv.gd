@@ -7,11 +7,11 @@
 (define loss (mse model energy))
 
 (train loss :by momentum :lr 0.005 :steps 10000 :tol 1e-9)
-; => train by momentum: converged after 2,791 steps, loss 2.5843531938458546 → 0.0007195514013818602
+; => train by momentum: 2,791 steps, loss 2.5843531938458546 → 0.0007195514013818602
 ;            from                  to      gradient
 ;     scale     1  0.7688622646582612   3.49203e-10
 ;     power     4  3.8604055788306524  -9.95146e-10
-;     the gradient is zero within the tolerance, at a minimum; 0.901 s
+;     converged: the gradient is zero within the tolerance, at a minimum; 0.301 s
 
 ; NIST certifies 0.76886226176 and 3.8604055871, with a sum of squares of 0.0043173084083.
 (val (sum (** (- model energy) 2)))  ; => 0.004317308408291161

@@ -70,7 +70,7 @@ xs = np.linspace(-1, 1, 50)
 session.run("(params m b) (define loss (mse (+ (* m x) b) y))", data={"x": xs, "y": target(xs)})
 session.run("(train loss :lr 0.5 :steps 20)")
 print(session.run("(val (+ (* m x) b) :x 10)"))
-# =>
+# => 20.99601793851475
 try:
     session.run("(train (mse (+ (* slope x) b) y))")
 except NablispError as error:

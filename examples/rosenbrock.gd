@@ -5,30 +5,30 @@
 
 ; Gradient descent falls to the floor of the valley at once, then creeps along it.
 (train valley :lr 0.001 :steps 1000)
-; => train by gd: steps after 1,000 steps, loss 24.199999999999996 → 0.45352902482768304
+; => train by gd: 1,000 steps, loss 24.199999999999996 → 0.45352902482768304
 ;        from                   to   gradient
 ;     x  -1.2  0.32726277475284604  -0.941223
 ;     y     1  0.10401280036956499  -0.617625
-;     all steps were taken; 0.272 s
+;     steps: all steps were taken; 0.048 s
 ;     one rate cannot suit all parameters (condition number 127); try
 ;     :lr ((x 0.01125) (y 0.005))
 
 ; With momentum as many steps go nearly all the way.
 (reset)
 (train valley :by momentum :lr 0.001 :steps 1000)
-; => train by momentum: steps after 1,000 steps, loss 24.199999999999996 → 2.5050280577861867e-05
+; => train by momentum: 1,000 steps, loss 24.199999999999996 → 2.5050280577861867e-05
 ;        from                  to     gradient
 ;     x  -1.2  0.9949990013383995  -0.00201291
 ;     y     1  0.9900029395568971  -0.00401462
-;     all steps were taken; 0.233 s
+;     steps: all steps were taken; 0.054 s
 ;     one rate cannot suit all parameters (condition number 2458); try
 ;     :lr ((x 0.001259) (y 0.005))
 
 ; Each parameter at its own pace, until the gradient is small.
 (reset)
 (train valley :by adam :lr 0.1 :steps 10000 :tol 1e-4)
-; => train by adam: converged after 1,325 steps, loss 24.199999999999996 → 2.072088382791491e-08
+; => train by adam: 1,325 steps, loss 24.199999999999996 → 2.072088382791491e-08
 ;        from                  to      gradient
 ;     x  -1.2  0.9998561292752368  -9.97328e-05
 ;     y     1  0.9997118091600757  -9.40178e-05
-;     the gradient is zero within the tolerance, at a minimum; 0.618 s
+;     converged: the gradient is zero within the tolerance, at a minimum; 0.242 s

@@ -30,8 +30,9 @@ def blocks(page: Path, language: str) -> str:
     for line in page.read_text("utf-8").splitlines():
         if line.startswith("```"):
             inside = line == f"```{language}"
-            line = ""
-        lines.append(line if inside else "")
+            lines.append("")
+        else:
+            lines.append(line if inside else "")
     return "\n".join(lines)
 
 
@@ -41,16 +42,16 @@ def python_steps(text: str, name: str) -> Iterator[Step]:
     names: dict[str, object] = {"__name__": name}
     for node in ast.parse(text, name).body:
         assert node.end_lineno is not None
+        after = [lines[node.end_lineno - 1][node.end_col_offset :], *lines[node.end_lineno :]]
+        found = re.match(r"\s*# => ?(.*(?:\n#    .*)*)", "\n".join(after))
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+            if isinstance(node, ast.Expr):
                 value = eval(compile(ast.Expression(node.value), name, "eval"), names)
-                if value is not None:
+                if found and value is not None:
                     print(value)
             else:
                 exec(compile(ast.Module([node], []), name, "exec"), names)
-        after = [lines[node.end_lineno - 1][node.end_col_offset :], *lines[node.end_lineno :]]
-        found = re.match(r"\s*# => ?(.*(?:\n#    .*)*)", "\n".join(after))
         expected = re.sub(r"\n#    ", "\n", found[1]) if found else None
         yield Step(node.lineno, printed.getvalue().rstrip("\n"), expected, 0, 0)
 
@@ -133,5 +134,3 @@ def test_version_is_said_once() -> None:
 
     assert f'version = "{nablisp.__version__}"' in (ROOT / "pyproject.toml").read_text("utf-8")
     assert f"## {nablisp.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
-
-

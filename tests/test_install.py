@@ -80,6 +80,13 @@ def test_module_runs_as_the_command(installed: Path, tmp_path: Path) -> None:
     assert ran(installed / "python", "-m", "nablisp", "-e", "(+ 1 2)", cwd=tmp_path) == "3\n"
 
 
+def test_wheel_runs_as_a_zip(wheel: Path, tmp_path: Path) -> None:
+    """Not unpacked: as a program packed into one file carries it."""
+    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); from nablisp.cli import main; "
+    code += "main(['-e', '(mse [1 3] [0 0])'])"
+    assert ran(sys.executable, "-c", code, cwd=tmp_path) == "5.0\n"
+
+
 def test_wheel_holds_the_package_alone(wheel: Path) -> None:
     from zipfile import ZipFile
 

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .expr import Call, Const, Expr, Num, Op, Sym, intern_calls
+from .expr import Call, Const, Expr, Num, Op, Steps, Sym, intern_calls, steps
+from .graph import Graph
 from .ops import OPS
 
 ADD, SUB, NEG, MUL, DIV, WHERE = (OPS[name] for name in ("+", "-", "neg", "*", "/", "where"))
+
+_UNKNOWN = (None, None)
 
 READABLE = 1_500
 """Up to this many nodes a derivative is tidied for its reader."""
@@ -79,6 +82,7 @@ class Plain:
             exprs.append(node)
         self.ids, self.ops, self.args, self.exprs, self.moves = ids, ops, args_of, exprs, moves
         self.loaded = len(ops)
+        self.programs: dict[Any, list[Steps]] = {}
 
     def leaf(self, node: Expr) -> int:
         found = self.ids.get(node)
@@ -106,95 +110,118 @@ class Plain:
     def sweep(self, top: int, wrt: Sequence[int]) -> list[int | None]:
         """Ids of the derivatives of node `top` by the leaves `wrt`; None for no dependence."""
         ops, args_of = self.ops, self.args
-        one = self.leaf(Num(1))
+        one, zero = self.one, self.zero = self.leaf(Num(1)), self.leaf(Num(0))
+        numbers = {i: e for i, e in enumerate(self.exprs) if isinstance(e, Num)}
         moves = self.moves
         adjoints: list[Any] = [None] * len(ops)  # None, an id, or a list of ids to be summed
         adjoints[top] = one
-        fresh = len(ops)  # the next new node's id
         new_op, new_args = ops.append, args_of.append
         for i in range(top, -1, -1):
             adjoint = adjoints[i]
             if adjoint is None:
                 continue
-            if isinstance(adjoint, list):
-                adjoint.reverse()
-                new_op(ADD)
+            if type(adjoint) is list:
+                adjoint.reverse()  # in order of appearance
                 new_args(tuple(adjoint))
-                adjoint = adjoints[i] = fresh
-                fresh += 1
-            op, args = ops[i], args_of[i]
-            if op is MUL and len(args) == 2:
+                adjoint = adjoints[i] = len(ops)
+                new_op(ADD)
+            op = ops[i]
+            if op is None:
+                continue
+            args = args_of[i]
+            if len(args) == 2:
                 x, y = args
-                if moves[x]:
-                    if adjoint == one:
-                        back = y
-                    else:
-                        new_op(MUL)
-                        new_args((adjoint, y))
-                        back = fresh
-                        fresh += 1
-                    held = adjoints[x]
+                back_x = back_y = adjoint
+                if op is MUL:
+                    back_x, back_y = y, x
+                    if adjoint != one:
+                        if moves[x]:
+                            back_x = len(ops)
+                            new_op(MUL)
+                            new_args((adjoint, y))
+                        if moves[y]:
+                            back_y = len(ops)
+                            new_op(MUL)
+                            new_args((adjoint, x))
+                elif op is SUB:
+                    back_y = len(ops)
+                    new_op(NEG)
+                    new_args((adjoint,))
+                elif op is not ADD:
+                    known = numbers.get(x), numbers.get(y)
+                    programs = op.slope_steps if known == _UNKNOWN else self._tidied(op, known)
+                    back_x = self._back(programs[0], x, y, i, adjoint) if moves[x] else zero
+                    back_y = self._back(programs[1], x, y, i, adjoint) if moves[y] else zero
+                if moves[y] and back_y != zero:
+                    held = adjoints[y]
                     if held is None:
-                        adjoints[x] = back
+                        adjoints[y] = back_y
                     elif type(held) is list:
-                        held.append(back)
+                        held.append(back_y)
                     else:
-                        adjoints[x] = [held, back]
-                if not moves[y]:
+                        adjoints[y] = [held, back_y]
+                if not moves[x] or back_x == zero:
                     continue
-                if adjoint == one:
-                    back = x
-                else:
-                    new_op(MUL)
-                    new_args((adjoint, x))
-                    back = fresh
-                    fresh += 1
-                held = adjoints[y]
-                if held is None:
-                    adjoints[y] = back
-                elif type(held) is list:
-                    held.append(back)
-                else:
-                    adjoints[y] = [held, back]
-            elif op is ADD:
-                for arg in args:
-                    if moves[arg]:
-                        held = adjoints[arg]
+            elif len(args) == 1:
+                (x,) = args
+                back_x = self._back(op.slope_steps[0], x, zero, i, adjoint)
+                if back_x == zero:
+                    continue
+            else:  # a sum of many
+                for x in args:
+                    if moves[x]:
+                        held = adjoints[x]
                         if held is None:
-                            adjoints[arg] = adjoint
+                            adjoints[x] = adjoint
                         elif type(held) is list:
                             held.append(adjoint)
                         else:
-                            adjoints[arg] = [held, adjoint]
-            elif op is not None:
-                for (result, made), arg in zip(op.slope_steps, args, strict=False):
-                    if not moves[arg]:
-                        continue
-                    registers = [*args, 0, 0, 0][:3]
-                    registers.append(i)
-                    for step_op, operands in made:
-                        if step_op is None:
-                            registers.append(self.leaf(operands))
-                            fresh = len(ops)
-                        else:
-                            new_op(step_op)
-                            new_args(tuple([registers[r] for r in operands]))
-                            registers.append(fresh)
-                            fresh += 1
-                    back = registers[result]
-                    if adjoint != one:
-                        new_op(MUL)
-                        new_args((adjoint, back))
-                        back = fresh
-                        fresh += 1
-                    held = adjoints[arg]
-                    if held is None:
-                        adjoints[arg] = back
-                    elif type(held) is list:
-                        held.append(back)
-                    else:
-                        adjoints[arg] = [held, back]
-        return [adjoints[i] for i in wrt]  # by now each list is a sum  # lists became sums above
+                            adjoints[x] = [held, adjoint]
+                continue
+            held = adjoints[x]
+            if held is None:
+                adjoints[x] = back_x
+            elif type(held) is list:
+                held.append(back_x)
+            else:
+                adjoints[x] = [held, back_x]
+        return [adjoints[i] for i in wrt]  # by now each list is a sum
+
+    def _back(self, program: Steps, x: int, y: int, out: int, adjoint: int) -> int:
+        """adjoint · partial, for a partial over the arguments and the result."""
+        result, made = program
+        registers = [x, y, 0, out]
+        ops, args_of = self.ops, self.args
+        for op, operands in made:
+            if op is None:
+                registers.append(self.leaf(operands))
+            else:
+                registers.append(len(ops))
+                ops.append(op)
+                args_of.append(tuple([registers[r] for r in operands]))
+        back = registers[result]
+        if back == self.one:
+            return adjoint
+        if adjoint != self.one and back != self.zero:
+            args_of.append((adjoint, back))
+            back = len(ops)
+            ops.append(MUL)
+        return back
+
+    def _tidied(self, op: Op, known: tuple[Num | None, ...]) -> list[Steps]:
+        """The partials of a row whose arguments are partly numbers, tidied once for all such."""
+        found = self.programs.get((op, known))
+        if found is None:
+            g = Graph()
+            names = [
+                Sym(name) if number is None else number
+                for name, number in zip("xy", known, strict=True)
+            ]
+            registers = [g.leaf(name) for name in (*names, Num(0), Sym("out"))]
+            slopes = [g.expr(g.run(program, registers[:]))[0] for program in op.slope_steps]
+            found = [steps(slope, ("x", "y", "z", "out")) for slope in slopes]
+            self.programs[op, known] = found
+        return found
 
     def expressions(self, roots: Sequence[int]) -> list[Expr]:
         """The nodes as expressions."""

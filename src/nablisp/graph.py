@@ -360,7 +360,7 @@ class Graph:
         coefficient, factors = self.view(base)
         if coefficient == 1 and len(factors) == 1 and isinstance(power, int):
             ((inner, before),) = factors
-            if isinstance(before, int) and before > 1:
+            if isinstance(before, int) and before > 1 and abs(before * power) <= EXACT:
                 return self.product(1, ((inner, before * power),))
         args = base, self.coefficient(power)
         i = self._by_rules(POW, args)
@@ -385,6 +385,8 @@ class Graph:
                 # y · y may overflow where x/y/y does not; names are let off, for the reader
                 return self._merge(self._closed(left), right, sign)
             powers[base] = powers.get(base, 0) + sign * exponent
+            if abs(powers[base]) > EXACT:
+                return self._merge(self._closed(left), self._closed(right), sign)
         coefficient = left[0] * right[0] if sign > 0 else Fraction(left[0]) / right[0]
         factors = [item for item in powers.items() if item[1] != 0]
         if len(factors) > 1:
@@ -393,9 +395,7 @@ class Graph:
 
     def _closed(self, view: View) -> View:
         """The same with its factors as one."""
-        if len(view[1]) < 2 and all(exponent > 0 for _, exponent in view[1]):
-            return view
-        return view[0], ((self.product(1, view[1]), 1),)
+        return view[0], ((self.product(1, view[1]), 1),) if view[1] else ()
 
     def product(self, coefficient: Coefficient, factors: Factors) -> int:
         """The node of a coefficient and sorted factors: number, names, powers, rest."""

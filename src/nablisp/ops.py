@@ -220,9 +220,9 @@ _add(
         (3, 3),
         "nablisp_clip",
         (
-            "(where (and (< y x) (< x z)) 1 (where (or (= x y) (= x z)) 0.5 0))",
-            "(where (< x y) 1 (where (= x y) 0.5 0))",
-            "(where (> x z) 1 (where (= x z) 0.5 0))",
+            "(where (and (< y x) (< x z)) 1 (where (and (<= y x) (<= x z) (< y z)) 0.5 0))",
+            "(where (and (< x y) (< y z)) 1 (where (and (<= x y) (<= y z)) 0.5 0))",
+            "(where (> (max x y) z) 1 (where (= (max x y) z) 0.5 0))",
         ),
         exact=True,
         latex=r"\operatorname{{clip}}\left({x}, {y}, {z}\right)",

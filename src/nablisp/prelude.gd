@@ -28,7 +28,7 @@
 ; probabilities that sum to 1 along the last axis
 (define (softmax z) (exp (log-softmax z)))
 
-; their logarithms
+; logarithms of softmax
 (define (log-softmax z) (- z (expand (logsumexp z :axis -1) -1)))
 
 ; the share of rows whose largest logit is at the class number
@@ -37,7 +37,7 @@
 ; mean of squared differences from the mean
 (define (variance v) (mean (** (- v (mean v)) 2)))
 
-; its root
+; root of the variance
 (define (deviation v) (sqrt (variance v)))
 
 ; columns to mean 0 and deviation 1

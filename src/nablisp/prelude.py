@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
+from pkgutil import get_data
 
 from .elaborate import CONSTANTS, FUNCTIONS
 from .expr import OPS
@@ -18,7 +18,9 @@ NAME = "prelude.gd"
 @cache
 def definitions() -> dict[str, Closure]:
     """The functions of the prelude by name; they see each other, whatever a session defines."""
-    text = (Path(__file__).parent / NAME).read_text("utf-8")
+    data = get_data(__package__, NAME)  # from a zip, too
+    assert data is not None
+    text = data.decode()
     names: dict[str, object] = {**CONSTANTS, **OPS, **FUNCTIONS}
     scope = Scope(names)
     found: dict[str, Closure] = {}

@@ -49,16 +49,15 @@ def reference() -> str:
 def _head() -> Iterator[str]:
     yield "# Reference"
     yield ""
-    yield f"nablisp {__version__}: the rules in prose, then every name there is. Made from the tables by"
-    yield "`python -m nablisp.reference > docs/reference.md`; the prose is `docs/rules.md`."
+    yield f"nablisp {__version__}: the rules in prose, then every name there is. Made by"
+    yield "`python -m nablisp.reference > docs/reference.md` from the tables and `docs/rules.md`."
 
 
 def _rules() -> Iterator[str]:
     """The hand-written part, one heading lower; nothing where the checkout is not at hand."""
     path = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
     if path.is_file():
-        for line in path.read_text("utf-8").splitlines()[1:]:
-            yield line
+        yield from path.read_text("utf-8").splitlines()[1:]
 
 
 def _language() -> Iterator[str]:
@@ -79,7 +78,9 @@ def _language() -> Iterator[str]:
     yield from _section("Operations on arrays")
     rows = ((_code(usage(op)), op.doc) for op in OPS.values() if op.shape is not None)
     yield from _table(("operation", "value"), rows)
-    yield from _section("The prelude", "Written in the language; a definition of your own is first.")
+    yield from _section(
+        "The prelude", "Written in the language; a definition of your own is first."
+    )
     yield ""
     yield "```scheme"
     for function in definitions().values():
@@ -102,7 +103,10 @@ def _runs() -> Iterator[str]:
     yield from _section(
         "Schedules", "`:schedule (cosine 0.1 0.001)`: the rate at step `t` of `total`, from 1 on."
     )
-    rows = ((_code(signature), _code(_argued(signature, rate))) for signature, rate in SCHEDULES.values())
+    rows = (
+        (_code(signature), _code(_argued(signature, rate)))
+        for signature, rate in SCHEDULES.values()
+    )
     yield from _table(("rule", "rate"), rows)
     yield from _section("Why a run stopped", "`(get r :status)`")
     yield from _table(("status", "meaning"), ((_code(name), doc) for name, doc in STATUS.items()))
@@ -126,7 +130,9 @@ def _outside() -> Iterator[str]:
         ),
     )
     yield from _section("Files of data", f"By ending: {' '.join(map(_code, ENDINGS))}.")
-    yield from _section("Command line", "`nablisp [options] [FILE…]`, `nablisp test [--update] FILE…`")
+    yield from _section(
+        "Command line", "`nablisp [options] [FILE…]`, `nablisp test [--update] FILE…`"
+    )
     yield from _table(("argument", "what it does"), map(_argument, cli._parser()._actions))
     yield from _section("Exit status")
     yield from _table(("status", "when"), ((_code(n), words) for n, words in EXITS.items()))

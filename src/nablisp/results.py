@@ -69,7 +69,7 @@ class Result:
         """The result as a short table."""
         moved = f"loss {number(self.first_loss)} → {number(self.loss)}"
         lines = [
-            f"{self.run} by {self.method}: {self.status} after {self.steps:,} "
+            f"{self.run} by {self.method}: {self.steps:,} "
             f"step{'' if self.steps == 1 else 's'}, {moved}"
         ]
         rows = [("", "from", "to", "gradient")]
@@ -80,7 +80,7 @@ class Result:
         lines += [f"  {line}" for line in columns_of(rows)]
         if self.held_loss is not None:
             lines.append(f"  loss of the rows held out {number(self.held_loss)}")
-        lines.append(f"  {STATUS[self.status]}; {self.seconds:.3f} s")
+        lines.append(f"  {self.status}: {STATUS[self.status]}; {self.seconds:.3f} s")
         lines += [f"  {line}" for note in self.notes for line in note.splitlines()]
         return "\n".join(lines)
 

@@ -49,7 +49,7 @@ class Step:
 
 
 def play(text: str, name: str, root: Path | None, seed: int = 0) -> Iterator[Step]:
-    """Run a script form by form, errors included. Raises NablispError for text that is no script."""
+    """Run a script form by form, errors included; NablispError for text that is no script."""
     said: list[str] = []
     session = Session(Limits.trusted(), root, seed=seed, write=said.append)
     forms = read(text, name=name)

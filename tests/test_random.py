@@ -1,0 +1,192 @@
+"""Random formulas: text, tidying, derivatives and arrays, judged in high precision.
+
+NABLISP_EXAMPLES sets how many are tried of each; unset, the same few hundred every time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import mpmath
+import numpy as np
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+from test_ops import NUMERIC, ORACLE, bits
+
+from nablisp import compile as compile_formula
+from nablisp import d, gradient, parse, simplify, val
+from nablisp.expr import OPS, Call, Expr, Num, Op, Sym, as_expr, names, postorder
+
+EXAMPLES = int(os.environ.get("NABLISP_EXAMPLES", "300"))
+tried = settings(
+    max_examples=EXAMPLES,
+    derandomize="NABLISP_EXAMPLES" not in os.environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+# ---- formulas ------------------------------------------------------------------------------------
+
+ROWS = [op for op in NUMERIC if op.name != "polygamma"]
+COMPARISONS = [OPS[name] for name in ("<", "<=", ">", ">=")]
+NUMBERS: Sequence[float] = (0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.5, 0.25, 2.0, -3.0)
+POINTS: Sequence[float] = (0.37, 0.83, 1.29, 2.71, -0.61, -1.73)
+
+
+@st.composite
+def formulas(draw: st.DrawFn) -> Expr:
+    """A formula in x and y whose parts are often shared, and never all numbers."""
+    pool: list[Expr] = [Sym("x"), Sym("y"), Sym("x")]
+
+    def part(plain: bool = True) -> Expr:
+        if plain and draw(st.integers(0, 3)) == 0:
+            return Num(draw(st.sampled_from(NUMBERS)))
+        return pool[-1 - min(draw(st.integers(0, 7)), len(pool) - 1)]
+
+    def choice() -> Expr:
+        condition = Call(draw(st.sampled_from(COMPARISONS)), (part(False), part()))
+        return Call(OPS["where"], (condition, part(False), part()))
+
+    for _ in range(draw(st.integers(1, 8))):
+        op: Op = draw(st.sampled_from([*ROWS, *ARITHMETIC]))
+        if op.name == "where":
+            pool.append(choice())
+            continue
+        count = op.arity[1] or draw(st.integers(2, 3))
+        at = draw(st.integers(0, count - 1))
+        pool.append(Call(op, tuple(part(k != at) for k in range(count))))
+    return pool[-1]
+
+
+ARITHMETIC = [OPS[name] for name in ("+", "-", "*", "/", "**", "neg", "where")] * 4
+PLACES = st.tuples(st.sampled_from(POINTS), st.sampled_from(POINTS))
+
+# ---- truth ---------------------------------------------------------------------------------------
+
+
+class Truth(NamedTuple):
+    """A value to many digits, and the largest and smallest magnitudes met on the way."""
+
+    value: Any
+    largest: float
+    smallest: float
+
+
+def truth(root: Expr, at: Mapping[str, Any]) -> Truth | None:
+    """The value of a formula in mpmath's precision; None where it is not a finite real number."""
+    values: dict[Expr, Any] = {}
+    for node in postorder(root):
+        match node:
+            case Num(value):
+                values[node] = value if isinstance(value, bool) else mpf(value)
+            case Sym(name):
+                values[node] = mpf(at[name])
+            case Call(op, args):
+                given = [values[arg] for arg in args]
+                if op.name == "where" and given[1 if given[0] else 2] is None:
+                    return None
+                if any(value is None for value in given) and op.name != "where":
+                    values[node] = None
+                    continue
+                try:
+                    found = ORACLE[op.name](*given)
+                except (ZeroDivisionError, ValueError, OverflowError):
+                    found = None
+                if isinstance(found, mpmath.mpc) or (
+                    found is not None and not mpmath.isfinite(found)
+                ):
+                    found = None
+                values[node] = found
+    if values[root] is None:
+        return None
+    sizes = [abs(v) for v in values.values() if v is not None and not isinstance(v, bool)]
+    return Truth(values[root], float(max(sizes)), float(min([s for s in sizes if s], default=1)))
+
+
+def tame(found: Truth | None) -> bool:
+    return found is not None and found.largest < 1e6 and found.smallest > 1e-6
+
+
+def slope_of(root: Expr, by: str, at: Mapping[str, Any]) -> Any:
+    """The derivative by central differences to many digits; None where it jumps or is none."""
+    h = mpf(10) ** -40
+    with mp.workdps(120):
+        found = [truth(root, {**at, by: mpf(at[by]) + k * h}) for k in (-1, 0, 1)]
+        below, here, above = (f and f.value for f in found)
+        if below is None or here is None or above is None:
+            return None
+        left, right = (here - below) / h, (above - here) / h
+        if abs(left - right) > 1e-20 * (1 + abs(left)) or abs(left) > 1e6:
+            return None
+        return (above - below) / (2 * h)
+
+
+# ---- properties ----------------------------------------------------------------------------------
+
+
+@tried
+@given(formulas())
+def test_text_reads_back(e: Expr) -> None:
+    assert parse(str(e)) is e
+
+
+@tried
+@given(formulas(), PLACES)
+def test_tidying_keeps_the_value(e: Expr, place: tuple[float, float]) -> None:
+    at = dict(zip("xy", place, strict=True))
+    with mp.workdps(40):
+        before = truth(e, at)
+        assume(tame(before))
+        assert before
+        tidy = as_expr(simplify(e))
+        note(f"{e} → {tidy}")
+        after = truth(tidy, at)
+        if after is not None:
+            allowed = 1e-10 * max(before.largest, after.largest)
+            assert abs(before.value - after.value) <= allowed, f"{before.value}, {after.value}"
+
+
+@tried
+@given(formulas(), PLACES)
+def test_derivatives_agree(e: Expr, place: tuple[float, float]) -> None:
+    """Tidy, raw and differences; the names together and one by one."""
+    at = dict(zip("xy", place, strict=True))
+    with mp.workdps(40):
+        assume(tame(truth(e, at)))
+        together = gradient(e, [Sym("x"), Sym("y")])
+        for by, swept in zip("xy", together, strict=True):
+            wanted = slope_of(e, by, at)
+            if wanted is None:
+                continue
+            forms = {"tidy": d(e, by), "raw": d(e, by, simplify=False), "swept": swept}
+            for how, form in forms.items():
+                slope = as_expr(form)
+                found = truth(slope, at)
+                number = val(slope, at)
+                note(f"d{by} {how}: {slope}")
+                if found is None:
+                    continue
+                allowed = 1e-9 * (1 + found.largest)
+                assert abs(found.value - wanted) <= allowed, f"{how} {found.value}, truth {wanted}"
+                if tame(found):
+                    allowed = 1e-7 * (1 + found.largest)
+                    assert abs(number - wanted) <= allowed, f"{how} {number}, truth {wanted}"
+
+
+@tried
+@given(formulas())
+def test_arrays_are_numbers_side_by_side(e: Expr) -> None:
+    places = [(a, b) for a in (*POINTS, 0.0, math.inf) for b in (*POINTS[:3], math.nan, -0.0)]
+    order = list(names(e))
+    columns = dict(zip("xy", np.array(places).T.copy(), strict=True))
+    given_ = [columns[name] for name in order]
+    together = val(e, {name: columns[name] for name in order})
+    compiled = compile_formula(e, order)(*given_)
+    for place, one, other in zip(places, together, compiled, strict=True):
+        alone = val(e, dict(zip("xy", place, strict=True)))
+        assert bits(one) == bits(other) == bits(alone), f"{alone!r} alone, {one!r}, {other!r}"
