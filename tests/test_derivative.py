@@ -21,7 +21,7 @@ from nablisp.expr import OPS, Call, Expr, Num, Sym, names, plain, postorder, siz
 
 x, y, m, b = params("x y m b")
 E = x**2 + x * y
-LOSS: Expr = sum(((m * at + b) - (2 * at + 1)) ** 2 for at in (-2, 3)) / 2  # type: ignore[assignment]
+LOSS: Expr = sum(((m * at + b) - (2 * at + 1)) ** 2 for at in (-2, 3)) / 2
 
 ARTICLE = [
     (E, "(+ (** x 2) (* x y))"),
@@ -36,24 +36,24 @@ ARTICLE = [
     (LOSS, "(/ (+ (+ 0 (** (- (+ (* m -2) b) -3) 2)) (** (- (+ (* m 3) b) 7) 2)) 2)"),
     (
         d(LOSS, "m", simplify=False),
-        "(+ (* 0.5 (+ (* 1 (+ 0 (* 1 (+ (* (* 2 (** (- (+ (* m -2) b) -3) 1)) (+ (* 1 (+ (* 1 (+ -2 "
-        "(* m 0))) 0)) 0)) 0)))) (* 1 (+ (* (* 2 (** (- (+ (* m 3) b) 7) 1)) (+ (* 1 (+ (* 1 (+ 3 "
-        "(* m 0))) 0)) 0)) 0)))) (* (/ (- 0 (+ (+ 0 (** (- (+ (* m -2) b) -3) 2)) "
-        "(** (- (+ (* m 3) b) 7) 2))) 4) 0))",
+        """(+ (* 0.5 (+ (* 1 (+ 0 (* 1 (+ (* (* 2 (** (- (+ (* m -2) b) -3) 1))
+        (+ (* 1 (+ (* 1 (+ -2 (* m 0))) 0)) 0)) 0)))) (* 1 (+ (* (* 2 (** (- (+ (* m 3) b) 7) 1))
+        (+ (* 1 (+ (* 1 (+ 3 (* m 0))) 0)) 0)) 0)))) (* (/ (- 0 (+ (+ 0
+        (** (- (+ (* m -2) b) -3) 2)) (** (- (+ (* m 3) b) 7) 2))) 4) 0))""",
     ),
     (
         d(LOSS, "b", simplify=False),
-        "(+ (* 0.5 (+ (* 1 (+ 0 (* 1 (+ (* (* 2 (** (- (+ (* m -2) b) -3) 1)) (+ (* 1 (+ (* 1 (+ 0 "
-        "(* m 0))) 1)) 0)) 0)))) (* 1 (+ (* (* 2 (** (- (+ (* m 3) b) 7) 1)) (+ (* 1 (+ (* 1 (+ 0 "
-        "(* m 0))) 1)) 0)) 0)))) (* (/ (- 0 (+ (+ 0 (** (- (+ (* m -2) b) -3) 2)) "
-        "(** (- (+ (* m 3) b) 7) 2))) 4) 0))",
+        """(+ (* 0.5 (+ (* 1 (+ 0 (* 1 (+ (* (* 2 (** (- (+ (* m -2) b) -3) 1))
+        (+ (* 1 (+ (* 1 (+ 0 (* m 0))) 1)) 0)) 0)))) (* 1 (+ (* (* 2 (** (- (+ (* m 3) b) 7) 1))
+        (+ (* 1 (+ (* 1 (+ 0 (* m 0))) 1)) 0)) 0)))) (* (/ (- 0 (+ (+ 0
+        (** (- (+ (* m -2) b) -3) 2)) (** (- (+ (* m 3) b) 7) 2))) 4) 0))""",
     ),
 ]
 
 
 @pytest.mark.parametrize(("made", "text"), ARTICLE, ids=["e", "e x", "e y", "loss", "m", "b"])
 def test_the_article_s_texts(made: Expr, text: str) -> None:
-    assert str(made) == text
+    assert str(made) == " ".join(text.split())
 
 
 def test_the_article_s_values() -> None:
@@ -377,7 +377,7 @@ def test_what_cannot_be_differentiated() -> None:
     with pytest.raises(NablispError, match="needs a name"):
         d(E)
     with pytest.raises(NablispError, match="by a name, not by"):
-        d(E, x**2)  # type: ignore[arg-type]
+        d(E, x**2)
     session = Session()
     session.run("(params a) (data x [1 2])")
     for text, words in [

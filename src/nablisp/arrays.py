@@ -45,8 +45,8 @@ def _reduction(
 ) -> Array:
     if getattr(x, "ndim", 0) == 0:
         axis = None
-    elif getattr(x, "size", 1) == 0 and function in (np.min, np.max, np.argmax):
-        return function(np.full((1, *x.shape[1:]), np.nan), axis=axis, keepdims=keep)
+    elif getattr(x, "size", 1) == 0 and function in (np.min, np.max, np.argmax, np.mean):
+        return np.sum(x, axis=axis, keepdims=keep) + np.nan
     return function(x, axis=axis, keepdims=keep)
 
 

@@ -95,7 +95,7 @@ def _derived(a: Arguments, function: Value) -> Machine:
 def grad(a: Arguments) -> Value:
     root = _formula(a.given[0], "what grad differentiates")
     by = _by(a, root)
-    found = diff.gradient(root, by, a.session.shapes)
+    found = diff.gradient(root, by, a.session.shapes, look_inside=True)
     a.session.budget.node(len(postorder(*found)))
     if len(by) == 1:
         return plain(found[0])
@@ -124,10 +124,13 @@ def hessian(a: Arguments) -> Value:
         slope = diff.gradient(root, by, shapes)[0]
         return _jacobian(a, slope, by[0])
     _only_scalars(a, by, "hessian")
-    rows = diff.hessian(root, by, shapes)
-    return array_of(
-        a.session, [array_of(a.session, [plain(cell) for cell in row]) for row in rows]
-    )
+    return _rows(a, diff.hessian(root, by, shapes))
+
+
+def _rows(a: Arguments, rows: list[list[Expr]]) -> Value:
+    """A matrix of expressions."""
+    session = a.session
+    return array_of(session, [array_of(session, [plain(cell) for cell in row]) for row in rows])
 
 
 @form_row("jacobian", "(jacobian [e1 e2] x …)", "derivatives of several expressions: a row for each, "
@@ -139,6 +142,8 @@ def jacobian(a: Arguments) -> Value:
     if len(by) == 1 and shapes.get(by[0].name):
         return _jacobian(a, root, by[0])
     _only_scalars(a, by, "jacobian")
+    if isinstance(root, Call) and root.op.name == "stack" and len(a.session.shape(root)) == 1:
+        return _rows(a, diff.jacobian(root.args, by, shapes))
     columns = [plain(diff.derivative(root, symbol, shapes)) for symbol in by]
     if any(isinstance(c, Expr) for c in columns):
         nodes = tuple(as_expr(column) for column in columns)

@@ -63,15 +63,21 @@ def derivative(root: Expr, wrt: Sym, shapes: sh.ShapeEnv | None = None) -> Expr:
 
 
 def gradient(
-    root: Expr, wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None
+    root: Expr,
+    wrt: Sequence[Sym],
+    shapes: sh.ShapeEnv | None = None,
+    *,
+    look_inside: bool = False,
 ) -> list[Expr]:
     """The derivatives of a scalar by several names, each of its name's shape, in one sweep.
 
+    They share their parts with the expression and each other; with `look_inside` they are tidied
+    further, for a reader.
     NablispError "shape" where the expression is not a scalar.
     """
     if (large := fast.gradient(root, wrt, shapes)) is not None:
         return large
-    g = Graph(shapes)
+    g = Graph(shapes, look_inside=look_inside)
     top, *variables = g.load(root, *wrt)
     if g.shape(top) != ():
         raise NablispError(
@@ -87,7 +93,7 @@ def jacobian(
     outputs: Sequence[Expr], wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None
 ) -> list[list[Expr]]:
     """The derivative of each scalar output by each name: a list of rows."""
-    return [gradient(output, wrt, shapes) for output in outputs]
+    return [gradient(output, wrt, shapes, look_inside=True) for output in outputs]
 
 
 def columns(root: Expr, wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None) -> list[Expr]:
@@ -99,7 +105,7 @@ def hessian(
     root: Expr, wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None
 ) -> list[list[Expr]]:
     """The second derivatives of a scalar by scalar names: rows of a symmetric matrix."""
-    rows = [gradient(slope, wrt, shapes) for slope in gradient(root, wrt, shapes)]
+    rows = jacobian(gradient(root, wrt, shapes), wrt, shapes)
     return [[rows[min(i, j)][max(i, j)] for j in range(len(wrt))] for i in range(len(wrt))]
 
 

@@ -537,9 +537,10 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
     if any(isinstance(v, Expr) for v in values):
         nodes = tuple([_as_expr(v, "an array") for v in values])
         shapes = [session.shape(n) for n in nodes]
-        deep = any(shapes) and not sh.same_rows(shapes)
+        deep = any(shapes) and not sh.same_rows(shapes)  # then the new axis comes first
+        axis = -1 - max(map(len, shapes)) if deep else -1
         session.budget.node()
-        node = Call(OPS["stack"], nodes, (("axis", 0 if deep else -1),))
+        node = Call(OPS["stack"], nodes, (("axis", axis),))
         session.shape(node)
         return node
     if values and all(isinstance(v, (bool, np.bool_)) for v in values):

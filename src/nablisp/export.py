@@ -103,6 +103,8 @@ def _call(node: Call, made: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
     if joined:
         template = template.replace(joined[0], "{args}")
         names["args"] = joined[1].join(filled)
+        if op.name == "*":  # a number after a factor needs a dot
+            names["args"] = re.sub(r" \\, (?=[\d-])", r" \\cdot ", names["args"])
     return template.format(**dict.fromkeys(op.options, "") | names), op.binds
 
 

@@ -20,7 +20,7 @@ ADD, SUB, NEG, MUL, DIV, WHERE = (OPS[name] for name in ("+", "-", "neg", "*", "
 
 _UNKNOWN = (None, None)
 
-READABLE = 1_500
+READABLE = 500
 """Up to this many nodes a derivative is tidied for its reader."""
 
 

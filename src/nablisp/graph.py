@@ -223,6 +223,8 @@ class Graph:
 
     def hold(self, i: int) -> None:
         """Say that a node will be used more than once: it is built on, not looked into."""
+        if self.look_inside:
+            return
         view = self.views.get(i)
         if view is None:
             self.held.add(i)

@@ -349,7 +349,7 @@ _AXIS = ("axis", "keep")
 
 _add(
     Op("sum", "sum of the elements, of all or along an axis", (1, 1), "sum", pullback=back.sum_,
-       shape=sh.reduced, options=_AXIS, exact=True, latex=r"\sum {x}", binds=1,
+       shape=sh.reduced, options=_AXIS, exact=True, latex=r"\sum {x}", binds=2,
        example="(sum A :axis 0)"),
     Op("mean", "mean of the elements, of all or along an axis", (1, 1), "mean",
        pullback=back.mean, shape=sh.reduced, options=_AXIS,

@@ -166,9 +166,11 @@ def _written(root: Expr, names: dict[Expr, str]) -> str:
 
 def _brackets(node: Call) -> tuple[str, str]:
     """What opens and closes an operation: its name before, its options after the arguments."""
-    if node.op.name == "stack" and node.options == (("axis", -1),):
-        return "[", "]"
+    if node.op.name == "stack" and dict(node.options).get("axis", 0) < 0:
+        return "[", "]"  # only brackets count the new axis from the end
     options = dict(node.options)
+    if node.op.name == "stack" and options["axis"] == 0:
+        options.clear()  # the default
     static = [options.pop(name, ()) for name in node.op.trailing]
     tail = "".join([f" {i}" for v in static for i in (v if isinstance(v, tuple) else (v,))])
     tail += "".join([f" :{name} {_text(value)}" for name, value in options.items()])

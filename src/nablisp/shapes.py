@@ -91,9 +91,13 @@ def broadcast(*shapes: Shape) -> Shape:
                 "these shapes do not fit together: " + " and ".join(dict.fromkeys(map(show, found)))
             )
         out.append(lengths.pop() if lengths else 1)
-    if out.count(ROWS) > 1:
+    return _one_row_axis(tuple(out))
+
+
+def _one_row_axis(shape: Shape) -> Shape:
+    if shape.count(ROWS) > 1:
         raise refuse("two row axes meet crosswise, which would pair every row with every other")
-    return tuple(out)
+    return shape
 
 
 def axis_of(axis: int, dimensions: int) -> int:
@@ -123,7 +127,7 @@ def matmul(shapes: Sequence[Shape]) -> Shape:
         raise refuse("@ multiplies vectors and matrices")
     if a[-1] != b[0]:
         raise refuse(f"@ cannot multiply {show(a)} by {show(b)}: {a[-1]} is not {b[0]}")
-    return (*a[:-1], *b[1:])
+    return _one_row_axis((*a[:-1], *b[1:]))
 
 
 def solve(shapes: Sequence[Shape]) -> Shape:
