@@ -30,6 +30,8 @@ from typing import Any
 from timing import Spread, environment, table
 
 TOOLS = ("nablisp", "casadi", "symengine", "sympy")
+PARTS = ("load", "sweep", "make")
+"""Of nablisp's gradient: Expr objects to lists, the sweep itself, lists to Expr objects."""
 Task = dict[str, Any]
 
 # ---- the tools -----------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ def measure(tool: str, formula: str, n: int, names: int = 2, wrt: int = 1, route
         at = dict(zip(symbols, (0.3, 0.7), strict=True))
         found["value"] = t.value(t.gradient(e, symbols[:wrt]), at)
     if tool == "nablisp":
-        spent = dict.fromkeys(("load", "sweep", "make"), 0.0)
+        spent = dict.fromkeys(PARTS, 0.0)
         watched(spent)
     times: list[dict[str, float]] = []
     turns = 1 if tool == "sympy" else 5  # it remembers what it differentiated
@@ -234,8 +236,8 @@ def child(function: str, patience: float = 600, **given: Any) -> Task:
     command = [sys.executable, __file__, "--child", json.dumps([function, given])]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=patience, env=environment(), check=False
-        )
+            command, capture_output=True, text=True, timeout=patience, env=environment(),
+            check=False)  # fmt: skip
     except subprocess.TimeoutExpired:
         return {"failed": f"over {patience:.0f} s"}
     if done.returncode == 0:
@@ -253,17 +255,20 @@ class Bench:
 
     def __init__(self, rounds: int, patience: float = 600) -> None:
         self.rounds, self.patience = rounds, patience
-        self.dead: dict[tuple[str, str], str] = {}
+        self.dead: dict[tuple[str, str, int], str] = {}
 
-    def turns(self, tools: Sequence[str], formula: str, **given: Any) -> dict[str, Task]:
+    def turns(
+        self, tools: Sequence[str], formula: str, wrt: int = 1, **given: Any
+    ) -> dict[str, Task]:
         """Each tool's measurements, lists of one per round, by the tools in turn."""
         found: dict[str, Task] = {name: {} for name in tools}
         for _, name in product(range(self.rounds), tools):
-            if (name, formula) in self.dead:
+            if (name, formula, wrt) in self.dead:
                 continue
-            answer = child("measure", self.patience, tool=name, formula=formula, **given)
+            given |= {"tool": name, "formula": formula, "wrt": wrt}
+            answer = child("measure", self.patience, **given)
             if "failed" in answer:
-                self.dead[name, formula] = answer["failed"]
+                self.dead[name, formula, wrt] = answer["failed"]
                 continue
             for part, seconds in answer.items():
                 found[name].setdefault(part, []).append(seconds)
@@ -279,11 +284,11 @@ class Bench:
                 if not math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1e-12):
                     raise SystemExit(f"gradients differ: {ours!r} and {theirs!r}")
 
-    def cell(self, found: dict[str, Task], name: str, formula: str, operations: int) -> str:
+    def cell(self, task: Task, operations: int, *key: Any) -> str:
         """Microseconds per operation, or why there are none."""
-        if "whole" in found[name]:
-            return Spread(tuple(found[name]["whole"])).show(operations * 1e-6)
-        return self.dead.get((name, formula), "–")
+        if "whole" in task:
+            return Spread(tuple(task["whole"])).show(operations * 1e-6)
+        return self.dead[key]
 
 
 def ratio(over: Task, part: str, under: Task) -> str:
@@ -311,8 +316,8 @@ def speed(quick: bool, route: str = "") -> None:
             operations = ours["operations"][0]
             rows.append([
                 formula, f"{operations:,}", "x y"[: 2 * wrt - 1],
-                *(f"{median(ours[part]) / operations * 1e6:.2f}" for part in ("load", "sweep", "make")),
-                *(bench.cell(found, name, formula, operations) for name in tools),
+                *(f"{median(ours[part]) / operations * 1e6:.2f}" for part in PARTS),
+                *(bench.cell(found[name], operations, name, formula, wrt) for name in tools),
                 ratio(ours, "sweep", theirs), ratio(ours, "whole", theirs),
                 *(ratio(found[name], "whole", ours) for name in tools[2:]),
             ])  # fmt: skip
@@ -336,7 +341,7 @@ def depth(quick: bool) -> None:
             unit = count * 1e-6
             rows.append([
                 f"{formula}, {n if formula == 'nested' else n // 2:,} deep", f"{count:,}",
-                *(f"{median(ours[part]) / unit:.2f}" for part in ("load", "sweep", "make")),
+                *(f"{median(ours[part]) / unit:.2f}" for part in PARTS),
                 Spread(tuple(ours["whole"])).show(unit),
             ])  # fmt: skip
     print(table(rows))
@@ -345,7 +350,8 @@ def depth(quick: bool) -> None:
 def parameters(quick: bool) -> None:
     """One sweep by many parameters."""
     print("ms for the gradient of a loss over 20 points by all its parameters")
-    rows = [["parameters", "operations", "sweep", "nablisp", "casadi", "sweep/casadi", "whole/casadi"]]
+    rows = [["parameters", "operations", "sweep", "nablisp", "casadi",
+             "sweep/casadi", "whole/casadi"]]  # fmt: skip
     for count in (100,) if quick else (10, 100, 1_000):
         found = Bench(3).turns(TOOLS[:2], "layer", n=20, names=count, wrt=count)
         ours, theirs = found["nablisp"], found["casadi"]
@@ -361,7 +367,8 @@ def sixty(quick: bool) -> None:
     """x squared sixty times."""
     found = Bench(2 if quick else 5).turns(TOOLS[:2], "squarings", n=60, route="tidy")
     print("ms for the derivative of x squared sixty times")
-    print(table([list(found), [Spread(tuple(task["whole"])).show(1e-3, 3) for task in found.values()]]))
+    spreads = [Spread(tuple(task["whole"])) for task in found.values()]
+    print(table([list(found), [spread.show(1e-3, 3) for spread in spreads]]))
 
 
 def memory(quick: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,33 +11,46 @@ import numpy as np
 from . import derivative as diff
 from . import shapes as sh
 from .elaborate import Application, Machine, array_of, form_row, simplest
-from .errors import NablispError
+from .errors import NablispError, Span, nearest
+from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
 from .printer import brief
-from .shapes import ROWS
-from .values import Arguments, Closure, Formula, Value, a_kind, expect, kind_of
+from .shapes import ROWS, Shape
+from .values import (
+    Arguments,
+    Closure,
+    Formula,
+    Scope,
+    Value,
+    described,
+    expect,
+    is_boolean,
+    kind_of,
+)
 
 
-def _formula(value: Value, what: str) -> Expr:
-    return as_expr(expect(value, ("number", "array", "expression"), what))
+def _formula(value: Value, what: str, span: Span | None = None) -> Expr:
+    return as_expr(expect(value, ("number", "array", "expression"), what, span))
 
 
-def _symbols(values: list[Value], what: str) -> list[Sym]:
-    for value in values:
+def _symbols(a: Arguments, what: str) -> list[Sym]:
+    """The names after the first argument."""
+    for i, value in enumerate(a.given[1:], 1):
         if not isinstance(value, Sym):
             raise NablispError(
                 "type",
-                f"{what} differentiates by names, not by {a_kind(value)}: {brief(value)}",
+                f"{what} differentiates by names, not by {described(value)}",
+                span=a.at(i),
                 hint="a name that is defined stands for its value; use a free or declared name",
             )
-    return values
+    return a.given[1:]
 
 
-def _by(a: Arguments, root: Expr) -> list[Sym]:
+def _by(a: Arguments, root: Expr, what: str) -> list[Sym]:
     """The names given after the expression, else the parameters that occur in it."""
     if len(a.given) > 1:
-        return _symbols(a.given[1:], "this")
+        return _symbols(a, what)
     inside = names(root)
     found = [Sym(name) for name in a.session.parameters if name in inside]
     if not found:
@@ -48,53 +62,55 @@ def _by(a: Arguments, root: Expr) -> list[Sym]:
     return found
 
 
-@form_row("d", "(d e x …) or (d f)", "derivative by a name, or by several in turn; of a function of "
-          "one argument, a function", (1, None), keywords=("raw",), example="(d (** x 3) x)")  # fmt: skip
+@form_row("d", "(d e x …) or (d f)", "derivative by a name, or by several in turn; of a function "
+          "of one argument, a function", (1, None), keywords=("raw",),
+          example="(d (** x 3) x)")  # fmt: skip
 def d(a: Arguments) -> Any:
     e, *by = a.given
+    raw = expect(a.named.get("raw", False), ("boolean",), ":raw", a.at("raw"))
     if kind_of(e) == "function" and not by:
         return _derived(a, e)
-    root = _formula(e, "what d differentiates")
+    root = _formula(e, "what d differentiates", a.at(0))
     if not by:
         raise NablispError(
             "arity", "d takes an expression and a name", hint="(d e x); all parameters: (grad e)"
         )
-    raw = expect(a.named.get("raw", False), ("boolean",), ":raw")
-    for symbol in _symbols(by, "d"):
-        root = (
-            diff.raw(root, symbol) if raw else diff.derivative(root, symbol, a.session.shapes)
-        )
+    for symbol in _symbols(a, "d"):
+        root = diff.raw(root, symbol) if raw else diff.derivative(root, symbol, a.session.shapes)
         a.session.budget.node(len(postorder(root)))
     return plain(root)
 
 
 def _derived(a: Arguments, function: Value) -> Machine:
     """The derivative of a function of one argument, as a function."""
-    if isinstance(function, Closure):
-        count, name = len(function.parameters), function.parameters[0] if function.parameters else ""
-    elif isinstance(function, Formula):
-        count, name = len(function.arguments), function.arguments[0].name
-    else:
-        least, most = function.arity
-        count, name = (1 if least <= 1 and (most is None or most >= 1) else least), "x"
-    if count != 1:
+    name = "x"
+    least, most = getattr(function, "arity", (0, None))
+    if isinstance(function, (Closure, Formula)):
+        least = most = len(function.parameters)
+        name = str(function.parameters[0]) if least else name
+    if least > 1 or most == 0:
         raise NablispError(
-            "arity", f"(d f) takes a function of one argument, and this one has {count}",
+            "arity", f"(d f) takes a function of one argument, and this one has {least}",
             hint="apply it to names first: (d (f x y) x)")  # fmt: skip
-    while a.session.find(name) is not None:
-        name += "'"
-    argument = Sym(name)
-    body = yield Application(function, (argument,))
-    slope = diff.derivative(_formula(body, "the function's value"), argument, a.session.shapes)
-    label = getattr(function, "name", "") or "f"
-    return Formula(f"(d {label})", (argument,), slope)
+    body = yield Application(function, (_FRESH,))
+    slope = diff.derivative(
+        _formula(body, "the function's value", a.at(0)), _FRESH, a.session.shapes
+    )
+    while name in names(slope) or a.session.find(name) is not None:
+        name += "_"
+    slope = substitute([slope], {_FRESH: Sym(name)})[0]
+    return Formula(f"(d {getattr(function, 'name', '') or 'f'})", (Sym(name),), slope)
+
+
+_FRESH = Sym(" argument")
+"""A name that no program has."""
 
 
 @form_row("grad", "(grad e x …)", "derivatives by the parameters in e, or by the names given: of "
           "several scalars a vector, of one array its own shape", (1, None))  # fmt: skip
 def grad(a: Arguments) -> Value:
-    root = _formula(a.given[0], "what grad differentiates")
-    by = _by(a, root)
+    root = _formula(a.given[0], "what grad differentiates", a.at(0))
+    by = _by(a, root, "grad")
     found = diff.gradient(root, by, a.session.shapes, look_inside=True)
     a.session.budget.node(len(postorder(*found)))
     if len(by) == 1:
@@ -114,11 +130,11 @@ def _only_scalars(a: Arguments, by: list[Sym], what: str) -> None:
             )
 
 
-@form_row("hessian", "(hessian e x …)", "second derivatives by the parameters in e, or by the names "
-          "given: a symmetric matrix", (1, None))  # fmt: skip
+@form_row("hessian", "(hessian e x …)", "second derivatives by the parameters in e, or by the "
+          "names given: a symmetric matrix", (1, None))  # fmt: skip
 def hessian(a: Arguments) -> Value:
-    root = _formula(a.given[0], "what hessian differentiates")
-    by = _by(a, root)
+    root = _formula(a.given[0], "what hessian differentiates", a.at(0))
+    by = _by(a, root, "hessian")
     shapes = a.session.shapes
     if len(by) == 1 and shapes.get(by[0].name):
         slope = diff.gradient(root, by, shapes)[0]
@@ -133,11 +149,11 @@ def _rows(a: Arguments, rows: list[list[Expr]]) -> Value:
     return array_of(session, [array_of(session, [plain(cell) for cell in row]) for row in rows])
 
 
-@form_row("jacobian", "(jacobian [e1 e2] x …)", "derivatives of several expressions: a row for each, "
-          "a column for each name", (1, None))  # fmt: skip
+@form_row("jacobian", "(jacobian [e1 e2] x …)", "derivatives of several expressions: a row for "
+          "each, a column for each name", (1, None))  # fmt: skip
 def jacobian(a: Arguments) -> Value:
-    root = _formula(a.given[0], "what jacobian differentiates")
-    by = _by(a, root)
+    root = _formula(a.given[0], "what jacobian differentiates", a.at(0))
+    by = _by(a, root, "jacobian")
     shapes = a.session.shapes
     if len(by) == 1 and shapes.get(by[0].name):
         return _jacobian(a, root, by[0])
@@ -166,55 +182,71 @@ def _jacobian(a: Arguments, root: Expr, by: Sym) -> Value:
         diff.gradient(Call(OPS["ref"], (root,), (("index", (i,)),)), [by], a.session.shapes)[0]
         for i in range(int(shape[0]))
     ]
-    return array_of(a.session, [plain(row) for row in rows])
+    return array_of(a.session, [simplest(a.session, row) for row in rows])
 
 
 @form_row("simplify", "(simplify e)", "the same formula, tidied", (1, 1))
 def simplify(a: Arguments) -> Value:
     from .simplify import simplify as tidy
 
-    root = _formula(a.given[0], "what simplify tidies")
+    root = _formula(a.given[0], "what simplify tidies", a.at(0))
     return plain(tidy(root, a.session.shapes))
 
 
 @form_row("subst", "(subst e :x 2)", "e with names replaced by expressions, all at once", (1, 1),
           keywords=None, example="(subst (* a x) :x (+ y 1))")  # fmt: skip
 def subst(a: Arguments) -> Value:
-    root = _formula(a.given[0], "what subst replaces in")
-    new = {Sym(n): _formula(v, f":{n}") for n, v in a.named.items()}
-    _used(root, a)
-    found = substitute([root], new)[0]
-    value = simplest(a.session, found)
+    root = _formula(a.given[0], "what subst replaces in", a.at(0))
+    inside = names(root)
+    for name in a.named:
+        if name not in inside:
+            raise _not_inside(a, name, inside)
+    new: dict[Expr, Expr] = {
+        Sym(name): _formula(value, f":{name}", a.at(name)) for name, value in a.named.items()
+    }
+    value = simplest(a.session, substitute([root], new)[0])
     if isinstance(value, Expr):
         a.session.shape(value)
     return value
 
 
-def _used(root: Expr, a: Arguments) -> None:
-    inside = names(root)
-    for name in a.named:
-        if name not in inside:
-            from .elaborate import unknown_keyword
-
-            raise unknown_keyword(name, "this formula", tuple(inside), a.spans.get(name))
+def _not_inside(a: Arguments, name: str, inside: Iterable[str]) -> NablispError:
+    close = nearest(name, inside)
+    return NablispError(
+        "keyword", f"there is no {name} in this formula", span=a.key(name),
+        hint=f"did you mean :{close}?" if close else f"its names are {', '.join(inside)}",
+    )  # fmt: skip
 
 
 @form_row("val", "(val e :x 2 …)", "the value of e: names given here first, then parameters and "
           "columns", (1, 1), keywords=None, example="(val (* m x) :x 3)")  # fmt: skip
 def val(a: Arguments) -> Value:
-    value = a.given[0]
-    if kind_of(value) not in ("expression", "number", "array", "boolean"):
-        raise NablispError("type", f"val takes a formula, not {a_kind(value)}: {brief(value)}")
+    value = expect(a.given[0], ("number", "boolean", "array", "expression"), "what val computes",
+                   a.at(0))  # fmt: skip
     for name, given in a.named.items():
-        expect(given, ("number", "array", "boolean"), f":{name}")
-    return a.session.value(as_expr(value), a.named) if isinstance(value, Expr) else value
+        expect(given, ("number", "array"), f":{name}", a.at(name))
+        if is_boolean(given):
+            raise NablispError("type", f":{name} holds true and false", span=a.at(name),
+                               hint="choose numbers with where: (where c 1 0)")  # fmt: skip
+    if not isinstance(value, Expr):
+        return value
+    _refuse_misspelt(a, names(value))
+    return a.session.value(value, a.named)
+
+
+def _refuse_misspelt(a: Arguments, inside: Iterable[str]) -> None:
+    """A name given in vain is fine, for a derivative may have lost it; one mistyped is not."""
+    left = [name for name in inside if name not in a.named]
+    for name in a.named:
+        if name not in inside and name not in a.session.shapes and nearest(name, left):
+            raise _not_inside(a, name, left)
 
 
 @form_row("latex", "(latex e)", "the formula as LaTeX", (1, 1))
 def latex(a: Arguments) -> Value:
     from .export import latex as write
 
-    return write(_formula(a.given[0], "what latex writes"))
+    return write(_formula(a.given[0], "what latex writes", a.at(0)))
 
 
 @form_row("define-derivative", "(define-derivative (f z) e)", "give a function of one argument its "
@@ -229,38 +261,40 @@ def define_derivative(a: Arguments) -> Machine:
                                hint="(define-derivative (f z) (cos z))")  # fmt: skip
     found = a.session.find(name)
     if found is None or not isinstance(found[0], (Closure, Formula)):
-        raise NablispError("unbound-name", f"{name} is no function defined here", span=target.span,
-                           hint=f"define it first: (define ({name} {argument}) …)")  # fmt: skip
-    from .values import Scope
-
-    z = Sym("x")
-    means = yield Application(found[0], (z,))
-    scope = Scope({argument: z}, a.scope)
-    slope = yield body, scope
-    means, slope = _formula(means, f"({name} {argument})"), _formula(slope, "the derivative")
-    for formula in (means, slope):
-        if extra := [n for n in names(formula) if n != "x"]:
+        built_in = found is not None and isinstance(found[0], Op)
+        raise NablispError(
+            "name" if built_in else "unbound-name",
+            f"{name} has its derivative already" if built_in
+            else f"{name} is no function defined here",
+            span=target.items[0].span,
+            hint="" if built_in else f"define it first: (define ({name} {argument}) …)",
+        )  # fmt: skip
+    means = yield Application(found[0], (_FRESH,))
+    slope = yield body, Scope({argument: _FRESH}, a.scope)
+    means = _formula(means, f"({name} {argument})", target.span)
+    slope = _formula(slope, "the derivative", body.span)
+    for formula, form in ((means, target), (slope, body)):
+        if extra := [n for n in names(formula) if n != _FRESH.name]:
             raise NablispError("name", f"only {argument} may occur, not {', '.join(extra)}",
-                               span=target.span)  # fmt: skip
+                               span=form.span)  # fmt: skip
+    _check_slope(means, slope, name)
+    means, slope = substitute([means, slope], {_FRESH: Sym("x")})
     row = Op(name, f"{name}, with a derivative of its own", (1, 1), means=means, partials=(slope,),
+             exact=all(node.op.exact for node in postorder(means) if isinstance(node, Call)),
              latex=rf"\operatorname{{{{{name}}}}}\left({{x}}\right)")  # fmt: skip
-    _check_slope(a, row, means, slope, name)
     a.session.define(name, row, target.span, quiet=True)
     return None
 
 
-def _check_slope(a: Arguments, row: Op, means: Expr, slope: Expr, name: str) -> None:
+def _check_slope(means: Expr, slope: Expr, name: str) -> None:
+    """Refuse a derivative that central differences contradict."""
     points = np.array([-1.7, -0.61, 0.37, 1.29, 2.71])
     step = 1e-6 * np.maximum(1, np.abs(points))
-    from .evaluate import evaluate
-
-    above = evaluate([means], {"x": points + step})[0]
-    below = evaluate([means], {"x": points - step})[0]
-    said = np.broadcast_to(evaluate([slope], {"x": points})[0], points.shape)
+    above, below = (evaluate([means], {_FRESH.name: points + h})[0] for h in (step, -step))
+    said = np.broadcast_to(evaluate([slope], {_FRESH.name: points})[0], points.shape)
     with np.errstate(all="ignore"):
         seen = np.broadcast_to((above - below) / (2 * step), points.shape)
-    wrong = np.isfinite(seen) & (np.abs(said - seen) > 1e-4 * (1 + np.abs(seen)))
-    wrong |= np.isfinite(seen) & ~np.isfinite(said)
+    wrong = np.isfinite(seen) & ~(np.abs(said - seen) <= 1e-4 * (1 + np.abs(seen)))
     if wrong.any():
         i = int(np.argmax(wrong))
         raise NablispError(
@@ -273,55 +307,59 @@ def _check_slope(a: Arguments, row: Op, means: Expr, slope: Expr, name: str) -> 
 @form_row("check-grad", "(check-grad e x …)", "derivative against central differences at random "
           "points: the largest relative difference", (1, None))  # fmt: skip
 def check_grad(a: Arguments) -> Value:
-    root = _formula(a.given[0], "what check-grad checks")
-    inside = names(root)
-    by = _symbols(a.given[1:], "check-grad") or [
-        s for s in inside.values() if s.name not in a.session.columns
-    ]
+    root = _formula(a.given[0], "what check-grad checks", a.at(0))
+    session = a.session
+    inside = [name for name in names(root) if name not in session.columns]
+    by = _symbols(a, "check-grad") or [Sym(name) for name in inside]
     if not by:
         raise NablispError("value", f"{brief(root)} has no names to differentiate by")
-    if a.session.shape(root):
+    for i, symbol in enumerate(by, 1):
+        if symbol.name in session.columns:
+            raise NablispError("value", f"{symbol.name} is a column, and only parameters and free "
+                               "names are moved", span=a.at(i))  # fmt: skip
+    if session.shape(root):
         root = Call(OPS["sum"], (root,))
-    slopes = diff.gradient(root, by, a.session.shapes)
+    slopes = diff.gradient(root, by, session.shapes)
     random = np.random.Generator(np.random.Philox(key=7))
-    worst = 0.0
+    found = []
     for _ in range(5):
-        point = {
-            n: random.uniform(0.3, 1.7, a.session.shapes.get(n) or ())
-            for n in inside
-            if n not in a.session.columns
-        }
-        at = {n: v if np.ndim(v) else float(v) for n, v in point.items()}
-        said = [a.session.value(slope, at) for slope in slopes]
-        for symbol, slope in zip(by, said, strict=True):
-            worst = max(worst, _difference(a, root, symbol, slope, at, random))
-    if not worst <= 1e-5:
+        at = {n: _drawn(random, session.shapes.get(n, ())) for n in inside}
+        for symbol, slope in zip(by, slopes, strict=True):
+            found.append(_difference(a, root, symbol, slope, at, random))
+    apart = [difference for difference in found if difference is not None]
+    if not apart:
+        raise NablispError("value", f"{brief(root)} is not finite anywhere near 1",
+                           hint="check it where it is: (val (d e x) :x …)")  # fmt: skip
+    if not max(apart) <= 1e-5:
         raise NablispError(
-            "gradient", f"derivative and differences of {brief(root)} differ by {worst:.2g}",
+            "gradient", f"derivative and differences of {brief(root)} differ by {max(apart):.2g}",
             hint="a kink nearby, a loss of digits, or a wrong define-derivative")  # fmt: skip
-    return worst
+    return max(apart)
+
+
+def _drawn(random: np.random.Generator, shape: Shape) -> Any:
+    """Numbers near 1: most functions are at home there."""
+    point = random.uniform(0.3, 1.7, [int(length) for length in shape])
+    return point if shape else float(point)
 
 
 def _difference(
-    a: Arguments, root: Expr, by: Sym, slope: Any, at: dict[str, Any], random: Any
-) -> float:
-    """Directional derivative against a central difference along one random direction."""
-    here = at.get(by.name)
-    if here is None:
-        raise NablispError("value", f"{by.name} is a column; differences move parameters and names")
-    direction = random.normal(size=np.shape(here))
-    step = 1e-6
-    up = a.session.value(root, {**at, by.name: _scalar(here + step * direction)})
-    down = a.session.value(root, {**at, by.name: _scalar(here - step * direction)})
+    a: Arguments, root: Expr, by: Sym, slope: Expr, at: dict[str, Any], random: np.random.Generator
+) -> float | None:
+    """How far the derivative is from a central difference along one direction, relatively.
+
+    None where the function is not finite.
+    """
+    here, step = at.get(by.name, 1.0), 1e-6
+    direction = random.normal(size=np.shape(here)) if np.ndim(here) else 1.0
+    up, down = (
+        a.session.value(root, {**at, by.name: here + h * direction}) for h in (step, -step)
+    )
+    if not (np.isfinite(up) and np.isfinite(down)):
+        return None
     seen = (up - down) / (2 * step)
-    said = float(np.sum(slope * direction))
-    if not (np.isfinite(seen) and np.isfinite(said)):
-        return 0.0 if np.isnan(seen) == np.isnan(said) else float("inf")
-    rounding = 1e-16 * max(abs(up), abs(down)) / step
-    return max(0.0, abs(said - seen) - 4 * rounding) / max(abs(said), abs(seen), 1e-3)
-
-
-def _scalar(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
-
-
+    said = float(np.sum(a.session.value(slope, {**at, by.name: here}) * direction))
+    if not np.isfinite(said):
+        return math.inf
+    rounding = 4e-16 * max(abs(up), abs(down)) / step
+    return float(max(0.0, abs(said - seen) - rounding) / max(abs(said), abs(seen), 1e-3))

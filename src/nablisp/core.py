@@ -4,6 +4,9 @@ FUNCTIONS. Loops run while the program expands; what they leave behind is an exp
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +18,19 @@ from .elaborate import (
     Application,
     Machine,
     Tail,
-    _apply,
     _sequence,
     array_of,
+    call_op,
     form_row,
 )
-from .errors import NablispError
-from .expr import OPS, Call, Expr, Num, as_expr
+from .errors import NablispError, Span, nearest
+from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
 from .printer import brief
 from .shapes import ROWS
-from .values import Arguments, Closure, Scope, Value, a_kind, expect, kind_of
+from .values import Arguments, Closure, Scope, Value, described, expect, is_boolean, kind_of
+
+Row = Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]
 
 # ---- binding -------------------------------------------------------------------------------------
 
@@ -33,7 +38,7 @@ from .values import Arguments, Closure, Scope, Value, a_kind, expect, kind_of
 @form_row(
     "define",
     "(define name e) or (define (f a b) e …)",
-    "bind a name to a value, or define a function",
+    "bind a name to a value, or define a function; inside a function or let, for use in there",
     (2, None),
     raw=True,
     example="(define (model x) (+ (* m x) b))",
@@ -43,28 +48,45 @@ def define(a: Arguments) -> Any:
     match target:
         case Symbol(name):
             if len(body) != 1:
-                raise NablispError("arity", f"define {name} takes one value, not {len(body)}")
+                raise NablispError("arity", f"define {name} takes one value, not {len(body)}",
+                                   hint=SPECIAL["define"].signature)  # fmt: skip
             return _define_value(a, target, body[0])
         case List((Symbol(name) as head, *parameters)):
-            doc = ""
-            source = target.span.source.text[a.form.span.start : a.form.span.end] if (
-                target.span and a.form.span) else ""  # fmt: skip
-            closure = Closure(name, _names_of(parameters, name), tuple(body), a.scope, doc, source)
-            a.session.define(name, closure, head.span)
+            names = _names_of(parameters, name)
+            _bind(a, head, Closure(name, names, tuple(body), a.scope, "", _source(a)))
             return None
     raise NablispError(
         "syntax", "define takes a name, or a function's name and arguments in a list",
-        span=getattr(target, "span", None), hint=SPECIAL["define"].signature,
-    )  # fmt: skip
+        span=target.span, hint=SPECIAL["define"].signature)  # fmt: skip
 
 
 def _define_value(a: Arguments, target: Symbol, body: Form) -> Machine:
     value = yield body, a.scope
-    a.session.define(target.name, value, target.span)
+    if value is None:
+        raise NablispError("type", f"there is no value to define {target.name} by", span=body.span)
+    _bind(a, target, value)
     return None
 
 
-def _names_of(forms: list[Form] | tuple[Form, ...], owner: str) -> tuple[str, ...]:
+def _bind(a: Arguments, target: Symbol, value: Value) -> None:
+    if a.scope is None:
+        a.session.define(target.name, value, target.span)
+    else:
+        _refuse_constant(target)
+        a.scope.names[target.name] = value
+
+
+def _source(a: Arguments) -> str:
+    return a.form.span.text if a.form.span else ""
+
+
+def _refuse_constant(target: Symbol) -> None:
+    if target.name in CONSTANTS:
+        raise NablispError("name", f"{target.name} is a constant", span=target.span,
+                           hint="choose another name")  # fmt: skip
+
+
+def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
     """Argument names: symbols, each once."""
     found: list[str] = []
     for form in forms:
@@ -76,8 +98,7 @@ def _names_of(forms: list[Form] | tuple[Form, ...], owner: str) -> tuple[str, ..
             raise NablispError(
                 "name", f"{owner} has two arguments called {form.name}", span=form.span
             )
-        if form.name in CONSTANTS:
-            raise NablispError("name", f"{form.name} is a constant", span=form.span)
+        _refuse_constant(form)
         found.append(form.name)
     return tuple(found)
 
@@ -90,7 +111,7 @@ def lambda_(a: Arguments) -> Value:
         raise NablispError(
             "syntax", "lambda takes its arguments in a list", span=names.span,
             hint=SPECIAL["lambda"].signature)  # fmt: skip
-    return Closure("", _names_of(names.items, "lambda"), tuple(body), a.scope)
+    return Closure("", _names_of(names.items, "lambda"), tuple(body), a.scope, "", _source(a))
 
 
 @form_row("let", "(let ((a 1) (b 2)) e …)", "names for use inside; later ones see earlier ones",
@@ -98,23 +119,26 @@ def lambda_(a: Arguments) -> Value:
 def let(a: Arguments) -> Machine:
     bindings, *body = a.given
     if not isinstance(bindings, List):
-        raise NablispError("syntax", "let takes a list of (name value)", span=bindings.span)
-    scope = a.scope
+        raise NablispError("syntax", "let takes a list of (name value)", span=bindings.span,
+                           hint=SPECIAL["let"].signature)  # fmt: skip
+    scope = Scope({}, a.scope)
     seen: set[str] = set()
     for binding in bindings.items:
         match binding:
-            case List((Symbol(name), value)) if name not in CONSTANTS:
+            case List((Symbol(name) as target, form)):
+                _refuse_constant(target)
                 if name in seen:
                     raise NablispError("name", f"let binds {name} twice", span=binding.span)
                 seen.add(name)
-                found = yield value, scope
-                scope = Scope({name: found}, scope)
+                value = yield form, scope
+                scope.names[name] = value
+                if kind_of(value) == "function":  # it sees what came before it, not what follows
+                    scope = Scope({}, scope)
             case _:
                 raise NablispError(
                     "syntax", f"let binds with (name value), not {brief(binding)}",
-                    span=binding.span)  # fmt: skip
-    result = _sequence(tuple(body), scope or Scope({}))
-    return (yield from result)
+                    span=binding.span, hint=SPECIAL["let"].signature)  # fmt: skip
+    return (yield from _sequence(tuple(body), scope))
 
 
 # ---- choice --------------------------------------------------------------------------------------
@@ -131,7 +155,7 @@ def if_(a: Arguments) -> Machine:
             span=condition.span,
             hint="choose inside an expression with (where c a b)",
         )
-    expect(value, ("boolean",), "the condition of if")
+    expect(value, ("boolean",), "the condition of if", condition.span)
     return Tail(yes if value else no, a.scope)
 
 
@@ -141,20 +165,20 @@ def _connective(name: str, decides: bool) -> None:
     @form_row(name, f"({name} a b …)", f"{word}; stops at the first that decides", (0, None),
               raw=True)  # fmt: skip
     def connective(a: Arguments) -> Machine:
-        waiting: list[Expr] = []
+        waiting: list[Value] = []
         for form in a.given:
             value = yield form, a.scope
-            if isinstance(value, Expr) or isinstance(value, np.ndarray):
-                waiting.append(value)  # type: ignore[arg-type]
-                continue
-            expect(value, ("boolean",), f"an argument of {name}")
+            if not is_boolean(value):
+                raise NablispError(
+                    "type", f"{name} takes conditions, not {described(value)}",
+                    span=form.span, hint="a condition is a comparison: (> x 0)")  # fmt: skip
             if value is decides and not waiting:
                 return decides
-            if value is decides:
-                waiting.append(as_expr(value))
+            if value is not (not decides):
+                waiting.append(value)
         if not waiting:
             return not decides
-        return waiting[0] if len(waiting) == 1 else _apply(a.session, OPS[name], waiting)
+        return waiting[0] if len(waiting) == 1 else call_op(a.session, OPS[name], waiting, {})
 
 
 _connective("and", False)
@@ -167,16 +191,25 @@ _connective("or", True)
 def _elements(session: Any, value: Value, what: str) -> list[Value]:
     """The elements of an array along its first axis, or the parts of `[a b]`."""
     if isinstance(value, np.ndarray):
-        return [part if part.ndim else part.item() for part in value]
-    if isinstance(value, Call) and value.op.name == "stack":
-        return [_value(arg) for arg in value.args]
-    if isinstance(value, Expr) and (shape := session.shape(value)) and shape[0] != ROWS:
-        return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
-    raise NablispError("type", f"{what} goes over an array, not {a_kind(value)}: {brief(value)}")
+        return [part if part.ndim else _number(part.item()) for part in value]
+    if isinstance(value, Expr) and (shape := session.shape(value)):
+        if isinstance(value, Call) and value.op.name == "stack" and (
+            ROWS in shape or dict(value.options)["axis"] % len(shape) == 0):  # fmt: skip
+            return [plain(arg) for arg in value.args]
+        if shape[0] != ROWS:
+            return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
+        raise NablispError(
+            "type", f"{what} cannot go over the rows of {brief(value)}",
+            hint="operations on a column work on all its rows: (sin x), (sum x)")  # fmt: skip
+    raise NablispError("type", f"{what} goes over an array, not {described(value)}")
 
 
-def _value(node: Expr) -> Value:
-    return node.value if isinstance(node, Num) else node
+def _number(value: float | bool) -> Value:
+    """An element as a number; whole ones are integers, as they print in an array."""
+    if type(value) is float and abs(value) <= EXACT and value.is_integer() and (
+        value or math.copysign(1, value) > 0):  # fmt: skip
+        return int(value)
+    return value
 
 
 @form_row("map", "(map f v)", "f of each element of an array", (2, 2), table=FUNCTIONS,
@@ -204,19 +237,19 @@ def fold(a: Arguments) -> Machine:
           table=FUNCTIONS, example="(repeat 3 (lambda (x) (* x x)) y)")  # fmt: skip
 def repeat(a: Arguments) -> Machine:
     count, function, value = a.given
-    a.session.budget.check("steps", _count(count, "repeat"))
-    for _ in range(_count(count, "repeat")):
+    turns = _count(count, "the count of repeat", a.at(0))
+    a.session.budget.check("steps", turns)
+    for _ in range(turns):
         a.session.budget.step()
         value = yield Application(function, (value,))
     return value
 
 
-def _count(value: Value, what: str) -> int:
-    number = expect(value, ("number",), f"the count of {what}")
-    if not (number >= 0 and number == number // 1):
-        raise NablispError("value", f"the count of {what} must be a whole number, not {number}")
-    if number == float("inf"):
-        raise NablispError("limit", f"{what} cannot count to infinity")
+def _count(value: Value, what: str, span: Span | None) -> int:
+    number = expect(value, ("number",), what, span)
+    if not (0 <= number < float("inf") and number == number // 1):
+        raise NablispError("value", f"{what} must be a whole number from 0, not {brief(number)}",
+                           span=span)  # fmt: skip
     return int(number)
 
 
@@ -226,11 +259,15 @@ def _count(value: Value, what: str) -> int:
 @form_row("range", "(range n) or (range from to)", "0, 1, … n - 1", (1, 2), table=FUNCTIONS)
 def range_(a: Arguments) -> Value:
     first, last = (0.0, a.given[0]) if len(a.given) == 1 else a.given
-    for value in (first, last):
-        expect(value, ("number",), "an end of range")
-    length = max(0.0, np.ceil(float(last - first))) if last - first == last - first else 0.0
-    a.session.budget.check("bytes", 8 * length)
+    length = float(np.ceil(_finite(last, "an end of range") - _finite(first, "an end of range")))
+    a.session.budget.check("bytes", 8 * max(0.0, length))
     return np.arange(length) + first
+
+
+def _finite(value: Value, what: str) -> float:
+    if not abs(expect(value, ("number",), what)) < float("inf"):
+        raise NablispError("value", f"{what} must be finite, not {brief(value)}")
+    return float(value)
 
 
 @form_row("reverse", "(reverse v)", "the elements from last to first", (1, 1), table=FUNCTIONS)
@@ -240,84 +277,86 @@ def reverse(a: Arguments) -> Value:
 
 @form_row("linspace", "(linspace a b n)", "n numbers from a to b, evenly", (3, 3), table=FUNCTIONS)
 def linspace(a: Arguments) -> Value:
-    first, last, count = a.given
-    for value in (first, last):
-        expect(value, ("number",), "an end of linspace")
-    a.session.budget.check("bytes", 8 * float(expect(count, ("number",), "the count")))
+    first, last = (_finite(value, "an end of linspace") for value in a.given[:2])
+    count = _count(a.given[2], "the count of linspace", a.at(2))
+    a.session.budget.check("bytes", 8 * count)
     with np.errstate(all="ignore"):
-        return np.linspace(first, last, _count(count, "linspace"))
+        return np.linspace(first, last, count)
 
 
 def _lengths(a: Arguments, what: str) -> tuple[int, ...]:
-    given = a.given[0].tolist() if len(a.given) == 1 and isinstance(a.given[0], np.ndarray) else (
-        a.given)  # fmt: skip
-    lengths = tuple(float(expect(n, ("number",), f"a length of {what}")) for n in given)
-    if any(not n >= 0 or n != n // 1 for n in lengths):
-        raise NablispError("value", f"the lengths of {what} are whole numbers")
-    a.session.budget.check("bytes", 8 * float(np.prod(lengths)))
-    return tuple(map(int, lengths))
+    given = a.given
+    if len(given) == 1 and isinstance(given[0], np.ndarray):
+        given = given[0].ravel().tolist()
+    lengths = [_count(n, f"a length of {what}", a.at(i)) for i, n in enumerate(given)]
+    a.session.budget.array(tuple(lengths))
+    return tuple(lengths)
 
 
-def _initializer(name: str, doc: str, keywords: tuple[str, ...] = ()) -> Any:
-    return form_row(name, f"({name} n …{''.join(f' :{k} …' for k in keywords)})", doc, (0, None),
+def _initializer(name: str, doc: str, keywords: tuple[str, ...] = ()) -> Row:
+    return form_row(name, f"({name} n …{''.join(f' :{k} …' for k in keywords)})", doc, (1, None),
                     keywords=keywords, table=FUNCTIONS)  # fmt: skip
 
 
 @_initializer("zeros", "an array of zeros of these lengths")
 def zeros(a: Arguments) -> Value:
-    return _plain(np.zeros(_lengths(a, "zeros")))
+    return np.zeros(_lengths(a, "zeros"))
 
 
 @_initializer("ones", "an array of ones of these lengths")
 def ones(a: Arguments) -> Value:
-    return _plain(np.ones(_lengths(a, "ones")))
+    return np.ones(_lengths(a, "ones"))
 
 
 @_initializer("normal", "random numbers around 0 with standard deviation :scale", ("scale",))
 def normal(a: Arguments) -> Value:
-    scale = float(expect(a.named.get("scale", 1.0), ("number",), ":scale"))
-    return _plain(a.session.random().normal(0.0, 1.0, _lengths(a, "normal")) * scale)
+    scale = float(expect(a.named.get("scale", 1.0), ("number",), ":scale", a.at("scale")))
+    return _normal(a, _lengths(a, "normal"), scale)
 
 
 @_initializer("uniform", "random numbers between :low and :high", ("low", "high"))
 def uniform(a: Arguments) -> Value:
-    low = float(expect(a.named.get("low", 0.0), ("number",), ":low"))
-    high = float(expect(a.named.get("high", 1.0), ("number",), ":high"))
-    return _plain(low + (high - low) * a.session.random().random(_lengths(a, "uniform")))
+    low = float(expect(a.named.get("low", 0.0), ("number",), ":low", a.at("low")))
+    high = float(expect(a.named.get("high", 1.0), ("number",), ":high", a.at("high")))
+    with np.errstate(all="ignore"):
+        return low + (high - low) * a.session.random().random(_lengths(a, "uniform"))
 
 
 @_initializer("he", "random weights for relu layers: standard deviation sqrt(2 / first length)")
 def he(a: Arguments) -> Value:
     lengths = _lengths(a, "he")
-    return _plain(a.session.random().normal(0.0, 1.0, lengths) * np.sqrt(2 / max(lengths[0], 1)))
+    return _normal(a, lengths, math.sqrt(2 / max(lengths[0], 1)))
 
 
 @_initializer("glorot", "random weights for tanh layers: variance 2 / (sum of the lengths)")
 def glorot(a: Arguments) -> Value:
     lengths = _lengths(a, "glorot")
-    return _plain(a.session.random().normal(0.0, 1.0, lengths) * np.sqrt(2 / max(sum(lengths), 1)))
+    return _normal(a, lengths, math.sqrt(2 / max(sum(lengths), 1)))
 
 
-def _plain(array: Any) -> Value:
-    return array if array.ndim else array.item()
+def _normal(a: Arguments, lengths: tuple[int, ...], scale: float) -> Value:
+    with np.errstate(all="ignore"):
+        return a.session.random().normal(0.0, 1.0, lengths) * scale
 
 
 @form_row("shape", "(shape v)", "the lengths of an array; those of a column hold (rows)", (1, 1),
           table=FUNCTIONS)  # fmt: skip
 def shape(a: Arguments) -> Value:
-    value = expect(a.given[0], ("number", "array", "expression"), "the argument of shape")
+    value = expect(a.given[0], ("number", "array", "expression"), "what shape measures", a.at(0))
     lengths = a.session.shape(value) if isinstance(value, Expr) else np.shape(value)
     if ROWS in lengths:
-        return array_of(a.session, [Call(OPS["rows"], ()) if n == ROWS else n for n in lengths])
+        rows = Call(OPS["rows"], ())
+        return array_of(a.session, [rows if n == ROWS else n for n in lengths])
     return np.array(lengths, dtype=np.float64)
 
 
 # ---- tools ---------------------------------------------------------------------------------------
 
 
-@form_row("kind", "(kind v)", "what sort of value this is, as a string", (1, 1), table=FUNCTIONS)
-def kind(a: Arguments) -> Value:
-    return kind_of(a.given[0])
+@form_row("kind", "(kind v)", "what sort of value this is, as a string", (1, 1), raw=True,
+          keywords=None)  # fmt: skip
+def kind(a: Arguments) -> Machine:
+    return kind_of((yield a.given[0], a.scope))
 
 
 @form_row("print", "(print v …)", "write values on a line, strings without quotes", (0, None),
@@ -329,21 +368,22 @@ def print_(a: Arguments) -> None:
 
 @form_row("assert", '(assert c "why")', "stop with an error unless c is true", (1, 2), raw=True)
 def assert_(a: Arguments) -> Machine:
-    value = yield a.given[0], a.scope
-    if isinstance(value, np.ndarray) and value.dtype == bool:
-        value = bool(value.all())
+    condition = a.given[0]
+    value = yield condition, a.scope
     if isinstance(value, Expr):
         value = a.session.value(value)
-    expect(value, ("boolean",), "what assert checks")
+    if isinstance(value, np.ndarray) and value.dtype == bool:
+        value = bool(value.all())
+    expect(value, ("boolean",), "what assert checks", condition.span)
     if not value:
         why = (yield a.given[1], a.scope) if len(a.given) > 1 else "this does not hold"
         raise NablispError("assertion", why if isinstance(why, str) else a.session.text(why),
-                           span=a.given[0].span)  # fmt: skip
+                           span=condition.span)  # fmt: skip
     return None
 
 
-@form_row("get", "(get r :key)", "a part of a result: :params, :loss, :status, :history, …", (2, 2),
-          raw=True, keywords=None)  # fmt: skip
+@form_row("get", "(get r :key)", "a part of a result: :status, :loss, :steps, :seconds, :history, "
+          "or a parameter", (2, 2), raw=True, keywords=None)  # fmt: skip
 def get(a: Arguments) -> Machine:
     result, key = a.given
     if not isinstance(key, Keyword):
@@ -352,19 +392,20 @@ def get(a: Arguments) -> Machine:
     value = yield result, a.scope
     parts = getattr(value, "parts", None)
     if parts is None:
-        raise NablispError("type", f"get takes a part of a result, not of {a_kind(value)}")
+        raise NablispError("type", f"get takes a part of a result, not of {described(value)}",
+                           span=result.span)  # fmt: skip
     found = parts()
     if key.name not in found:
-        from .elaborate import unknown_keyword
-
-        raise unknown_keyword(key.name, "this result", tuple(found), key.span)
+        close = nearest(key.name, found)
+        has = ", ".join(f":{name}" for name in found)
+        raise NablispError("keyword", f"this result has no part :{key.name}", span=key.span,
+                           hint=f"did you mean :{close}?" if close else f"it has {has}"
+                           )  # fmt: skip
     return found[key.name]
 
 
 @form_row("time", "(time e)", "seconds that evaluating e takes", (1, 1), raw=True)
 def time_(a: Arguments) -> Machine:
-    import time
-
     before = time.perf_counter()
     yield a.given[0], a.scope
     return time.perf_counter() - before

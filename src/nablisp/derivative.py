@@ -101,9 +101,7 @@ def columns(root: Expr, wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None) -
     return [derivative(root, name, shapes) for name in wrt]
 
 
-def hessian(
-    root: Expr, wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None
-) -> list[list[Expr]]:
+def hessian(root: Expr, wrt: Sequence[Sym], shapes: sh.ShapeEnv | None = None) -> list[list[Expr]]:
     """The second derivatives of a scalar by scalar names: rows of a symmetric matrix."""
     rows = jacobian(gradient(root, wrt, shapes), wrt, shapes)
     return [[rows[min(i, j)][max(i, j)] for j in range(len(wrt))] for i in range(len(wrt))]
@@ -171,7 +169,12 @@ _NONE = (0, 0, 0)  # registers of the arguments a row does not have
 
 
 def _step(
-    g: Graph, program: Steps, adjoint: int, live: int | None, registers: list[int], node: int,
+    g: Graph,
+    program: Steps,
+    adjoint: int,
+    live: int | None,
+    registers: list[int],
+    node: int,
     arg: int,
 ) -> Part | None:
     """adjoint · partial, summed to the argument's shape."""
@@ -188,9 +191,7 @@ def _step(
     return _summed(g, adjoint, live, g.shapes[node], g.shapes[arg])
 
 
-def _summed(
-    g: Graph, adjoint: int, live: int | None, whole: sh.Shape, target: sh.Shape
-) -> Part:
+def _summed(g: Graph, adjoint: int, live: int | None, whole: sh.Shape, target: sh.Shape) -> Part:
     if whole == target:
         return adjoint, live
     return g.sum_to(_guarded(g, adjoint, live), whole, target), None

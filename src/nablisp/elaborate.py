@@ -1,26 +1,54 @@
 """From forms to values: names are resolved, functions applied, loops expanded into expressions.
 
 Forms run as generators on a stack of this module's own, so a program may nest and recurse as deep
-as its budget allows: `value = yield (form, scope)` evaluates a form, and a form that ends in another
-returns `Tail(form, scope)`, which costs no depth.
+as its budget allows: `value = yield (form, scope)` evaluates a form, and a form that ends in
+another returns `Tail(form, scope)`, which costs no depth.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from types import GeneratorType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import shapes as sh
-from .errors import NablispError, nearest
+from .errors import NablispError, Span, nearest
 from .evaluate import apply
-from .expr import OPS, Call, Expr, Num, Op, Sym, as_expr, options_of
+from .expr import (
+    EXACT,
+    OPS,
+    Call,
+    Const,
+    Expr,
+    Num,
+    Op,
+    Sym,
+    as_expr,
+    options_of,
+    plain,
+    postorder,
+)
 from .forms import Array, Form, Keyword, List, Number, String, Symbol
 from .printer import brief
-from .values import Arguments, Closure, Formula, Primitive, Scope, Value, a_kind, is_boolean, kind_of
+from .values import (
+    Arguments,
+    Closure,
+    Formula,
+    Primitive,
+    Scope,
+    Value,
+    a_kind,
+    described,
+    expect,
+    is_boolean,
+    key_span,
+    kind_of,
+    value_span,
+)
 
 Machine = Generator[Any, Any, Any]
 
@@ -62,7 +90,7 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
     try:
         while True:
             if type(request) is Application:
-                value = _apply(session, request.function, request.args)
+                value = _apply(session, request.function, request.args, {})
             else:
                 current, scope = request
                 value = _start(session, current, scope)
@@ -92,6 +120,10 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
         raise error.at(current.span) from None
     except RecursionError:
         raise NablispError("limit", "this nests too deeply", span=current.span) from None
+    except MemoryError:
+        raise NablispError(
+            "limit", "this needs more memory than there is", span=current.span
+        ) from None
     finally:
         for machine, _ in reversed(stack):
             machine.close()
@@ -139,18 +171,20 @@ def lookup(session: Any, name: str, scope: Scope | None) -> Value:
     found = session.find(name)
     if found is not None:
         return found[0]
-    _refuse_slip(session, name)
+    _refuse_slip(session, name, scope)
     return Sym(name)
 
 
 _OPERATORS = re.compile(r"(\*\*|[+\-*/^])")
 
 
-def _refuse_slip(session: Any, name: str) -> None:
+def _refuse_slip(session: Any, name: str, scope: Scope | None) -> None:
     """An infix formula typed without blanks reads as a name; it is none."""
     if re.match(r"[+-]?\.?[0-9]", name):
         raise NablispError(
-            "slip", f"{name} begins like a number and is neither number nor name", hint=_prefix(name)
+            "slip",
+            f"{name} begins like a number and is neither number nor name",
+            hint=_prefix(name),
         )
     if re.match(r"[+-][^\W\d]", name):
         raise NablispError(
@@ -158,21 +192,28 @@ def _refuse_slip(session: Any, name: str) -> None:
         )
     parts = _OPERATORS.split(name)
     operands = parts[::2]
-    if len(parts) > 2 and all(operands):
-        numeric = [re.fullmatch(r"[0-9.]+", part) is not None for part in operands]
-        known = [session.find(part) is not None for part in operands]
-        if all(a or b for a, b in zip(known, numeric, strict=True)):
-            raise NablispError("slip", f"{name} is one name, operator and all", hint=_prefix(name))
+    if len(parts) < 3 or not all(operands):
+        return
+    if all(
+        re.fullmatch(r"[0-9.]+", part) or (scope and scope.find(part)) or session.find(part)
+        for part in operands
+    ):
+        raise NablispError("slip", f"{name} is one name, operator and all", hint=_prefix(name))
 
 
 def _prefix(name: str) -> str:
     parts = _OPERATORS.split(name)
     if len(parts) >= 3 and all(parts[::2]):
-        left = parts[0]
-        for sign, right in zip(parts[1::2], parts[2::2], strict=True):
-            left = f"({'**' if sign == '^' else sign} {left} {right})"
-        return f"write {left}"
-    if match := re.match(r"([0-9.]+)([^\W\d]\w*)$", name):
+        for tier in (("**", "^"), ("*", "/"), ("+", "-")):
+            folded = parts[:1]
+            for sign, right in zip(parts[1::2], parts[2::2], strict=True):
+                if sign in tier:
+                    folded[-1] = f"({'**' if sign == '^' else sign} {folded[-1]} {right})"
+                else:
+                    folded += [sign, right]
+            parts = folded
+        return f"write {parts[0]}"
+    if match := re.match(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([^\W\d]\w*)$", name):
         return f"write (* {match[1]} {match[2]})"
     return "put blanks around numbers, and the operation first: (* 2 x)"
 
@@ -229,12 +270,7 @@ def _split(form: List) -> tuple[list[Form], dict[str, Form]]:
 def _application(session: Any, function: Value, form: List, scope: Scope | None) -> Any:
     """A function applied to the forms after it: at once if all are names or numbers."""
     if kind_of(function) != "function":
-        raise NablispError(
-            "type",
-            f"{brief(function)} is {a_kind(function)}, not a function",
-            span=form.items[0].span,
-            hint="the first thing in a list is the function to apply",
-        )
+        raise _no_function(session, function).at(form.items[0].span)
     args = []
     for item in form.items[1:]:
         match item:
@@ -247,59 +283,89 @@ def _application(session: Any, function: Value, form: List, scope: Scope | None)
                     raise error.at(item.span) from None
             case _:
                 return _gradual(session, function, form, scope)
-    value = _apply(session, function, args)
+    value = _apply(session, function, args, {}, form)
     if isinstance(value, Expr):
         session.remember(value, form)
     return value
 
 
+def _no_function(session: Any, value: Value) -> NablispError:
+    """What to say of a value that is applied and is no function."""
+    if not isinstance(value, Sym) or session.find(value.name) is not None:
+        return NablispError(
+            "type",
+            f"{brief(value)} is {a_kind(value)}, not a function",
+            hint="the first thing in a list is the function to apply",
+        )
+    if value.name in SPECIAL:
+        return NablispError(
+            "type",
+            f"{value.name} is a form: it works at the head of a list, and is no value",
+            hint=SPECIAL[value.name].signature,
+        )
+    return unknown_function(session, Symbol(value.name))
+
+
 def _gradual(session: Any, function: Value, form: List, scope: Scope | None) -> Machine:
-    given, named = _split(form)
-    args = []
-    for item in given:
-        args.append((yield item, scope))
-    options = {}
-    for name, item in named.items():
-        options[name] = yield item, scope
+    args, options = yield from _values(form, scope)
     value = _apply(session, function, args, options, form)
     if type(value) is GeneratorType:
         return (yield from value)
     return value
 
 
+def _values(form: List, scope: Scope | None) -> Machine:
+    """The values of a form's arguments: positional ones, and keyword → value."""
+    given, named = _split(form)
+    args = []
+    for item in given:
+        value = yield item, scope
+        args.append(value)
+    options = {}
+    for name, item in named.items():
+        options[name] = yield item, scope
+    return args, options
+
+
 def _apply(
     session: Any,
     function: Value,
     args: Sequence[Value],
-    options: dict[str, Value] | None = None,
-    form: Form | None = None,
+    options: dict[str, Value],
+    form: List | None = None,
 ) -> Any:
     """A function applied to values: a value, a Tail or a machine."""
     match function:
         case Op():
-            return call_op(session, function, list(args), options or {})
-        case Closure(name, parameters, body, scope):
-            if options:
-                raise NablispError("keyword", f"{name or 'this function'} takes no keywords")
-            if len(args) != len(parameters):
-                raise NablispError(
-                    "arity", _arity_words(name or "this function", len(parameters), len(parameters),
-                                          len(args)),
-                    hint=function.text,
-                )  # fmt: skip
+            return call_op(session, function, args, options, form)
+        case Closure(_, parameters, body, scope):
+            _check_call(function, parameters, args, options, form)
             session.budget.step()
             inner = Scope(dict(zip(parameters, args, strict=True)), scope)
             return Tail(body[0], inner) if len(body) == 1 else _sequence(body, inner)
-        case Formula(name, arguments):
-            if len(args) != len(arguments):
-                raise NablispError(
-                    "arity", _arity_words(name, len(arguments), len(arguments), len(args)))
+        case Formula(name, parameters):
+            _check_call(function, parameters, args, options, form)
             return simplest(session, function(*(_as_expr(arg, name) for arg in args)))
         case Primitive():
-            check_arguments(function, len(args), options or {})
-            given = Arguments(form or List(()), list(args), dict(options or {}), session, None)
-            return function.run(given)
-    raise NablispError("type", f"{brief(function)} is {a_kind(function)}, not a function")
+            check_arguments(function, len(args), options, form)
+            return function.run(
+                Arguments(form or List(()), list(args), dict(options), session, None)
+            )
+    raise _no_function(session, function)
+
+
+def _check_call(
+    function: Closure | Formula, names: Sequence[Any], args: Sequence[Value],
+    options: dict[str, Value], form: List | None,
+) -> None:  # fmt: skip
+    """Refuse keywords and wrong counts for a function written in the language."""
+    name = function.name or "this function"
+    for key in options:
+        raise NablispError("keyword", f"{name} takes no keywords", span=key_span(form, key),
+                           hint=function.text)  # fmt: skip
+    if len(args) != len(names):
+        raise NablispError("arity", _arity_words(name, len(names), len(names), len(args)),
+                           hint=function.text)  # fmt: skip
 
 
 def _sequence(body: Sequence[Form], scope: Scope | None) -> Machine:
@@ -310,50 +376,48 @@ def _sequence(body: Sequence[Form], scope: Scope | None) -> Machine:
 
 def _special(session: Any, row: Primitive, form: List, scope: Scope | None) -> Any:
     """A form of SPECIAL: its arguments as forms if it is raw, else evaluated first."""
-    given: list[Any]
-    named: dict[str, Any]
+    given: list[Form]
+    named: dict[str, Form]
     if row.raw and row.keywords is None:  # keywords are arguments like others
         given, named = list(form.items[1:]), {}
     else:
         given, named = _split(form)
     check_arguments(row, len(given), named, form)
     if row.raw:
-        return row.run(Arguments(form, given, named, session, scope,
-                                 {k: v.span for k, v in named.items()}))  # fmt: skip
-    return _evaluated(session, row, form, given, named, scope)
+        return row.run(Arguments(form, given, named, session, scope))
+    return _evaluated(session, row, form, scope)
 
 
-def _evaluated(
-    session: Any, row: Primitive, form: List, given: list[Any], named: dict[str, Any],
-    scope: Scope | None,
-) -> Machine:
-    args = []
-    for item in given:
-        args.append((yield item, scope))
-    options = {}
-    for name, item in named.items():
-        options[name] = yield item, scope
-    spans = {name: item.span for name, item in named.items()}
-    value = row.run(Arguments(form, args, options, session, scope, spans))
+def _evaluated(session: Any, row: Primitive, form: List, scope: Scope | None) -> Machine:
+    args, options = yield from _values(form, scope)
+    value = row.run(Arguments(form, args, options, session, scope))
     if type(value) is GeneratorType:
         return (yield from value)
     return value
 
 
-def check_arguments(row: Primitive, count: int, named: dict[str, Any], form: Any = None) -> None:
+def check_arguments(
+    row: Primitive, count: int, named: Iterable[str], form: List | None = None
+) -> None:
     """Refuse wrong counts and unknown keywords, with the form's signature."""
     least, most = row.arity
     if count < least or (most is not None and count > most):
         raise NablispError(
             "arity", _arity_words(row.name, least, most, count), hint=f"{row.signature}  {row.doc}"
         )
-    if row.keywords is not None:
-        for name, item in named.items():
-            if name not in row.keywords:
-                raise unknown_keyword(name, row.name, row.keywords, getattr(item, "span", None))
+    if row.keywords is None:
+        return
+    for name in named:
+        if name in row.later:
+            raise NablispError("unavailable", f":{name} is not part of this version yet",
+                               span=key_span(form, name))  # fmt: skip
+        if name not in row.keywords:
+            raise unknown_keyword(name, row.name, row.keywords, key_span(form, name))
 
 
-def unknown_keyword(name: str, owner: str, known: Sequence[str], span: Any = None) -> NablispError:
+def unknown_keyword(
+    name: str, owner: str, known: Sequence[str], span: Span | None = None
+) -> NablispError:
     close = nearest(name, known)
     takes = ", ".join(f":{k}" for k in known) if known else "no keywords"
     return NablispError(
@@ -371,33 +435,45 @@ def _arity_words(name: str, least: int, most: int | None, count: int) -> str:
         wanted = str(least)
     else:
         wanted = f"{least} or {most}" if most == least + 1 else f"{least} to {most}"
-    plural = "" if wanted == "1" else "s"
+    plural = "" if wanted.endswith("1") else "s"
     return f"{name} takes {wanted} argument{plural}, not {count}"
 
 
 # ---- operations ----------------------------------------------------------------------------------
 
 
-def call_op(session: Any, op: Op, args: list[Value], options: dict[str, Value]) -> Value:
+_QUICK: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "<": operator.lt, "<=": operator.le,
+    ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+"""Operations that Python's own do as well, on two numbers: loops count with these."""
+
+
+def call_op(
+    session: Any, op: Op, args: Sequence[Value], options: dict[str, Value], form: List | None = None
+) -> Value:
     """An operation on values: computed at once, or an expression if any argument is one."""
+    if len(args) == 2 and op.name in _QUICK and not options:
+        x, y = args
+        if (type(x) is int or type(x) is float) and (type(y) is int or type(y) is float):
+            value = _QUICK[op.name](x, y)
+            return float(value) if type(value) is int and abs(value) > EXACT else value
     op = _meant(op, len(args))
     if op.trailing:
-        options = {**options, **_trailing(op, args)}
+        options = {**options, **_trailing(op, args, form)}
         args = args[: op.arity[0]]
     least, most = op.arity
     if len(args) < least or (most is not None and len(args) > most):
+        if op.name in _OF_ONE:
+            least = 1
         raise NablispError(
             "arity", _arity_words(op.name, least, most, len(args)), hint=f"{usage(op)}  {op.doc}"
         )
-    for name, value in options.items():
-        if name not in op.options:
-            raise unknown_keyword(name, op.name, [o for o in op.options if o not in op.trailing])
-        if name not in op.trailing:
-            options[name] = value if name == "keep" else _whole(value, f":{name}")
+    options = {name: _option(op, name, value, form) for name, value in options.items()}
+    _check_kinds(op, args, form)
     if args and not any([isinstance(arg, Expr) for arg in args]):
         return _at_once(session, op, args, options)
-    nodes = tuple([_as_expr(arg, op.name) for arg in args])
-    _check_kinds(op, nodes)
+    nodes = tuple([as_expr(arg) for arg in args])
     if not nodes and op.identity is not None:
         return op.identity
     if op.name == "stack" and "axis" not in options:
@@ -408,10 +484,26 @@ def call_op(session: Any, op: Op, args: list[Value], options: dict[str, Value]) 
     return node
 
 
-def _trailing(op: Op, args: list[Value]) -> dict[str, Any]:
+def _option(op: Op, name: str, value: Value, form: List | None) -> Value:
+    """A static option as it is kept; the trailing ones have been looked at."""
+    if name in op.trailing:
+        return value
+    if name not in op.options:
+        known = [o for o in op.options if o not in op.trailing]
+        raise unknown_keyword(name, op.name, known, key_span(form, name))
+    if name == "keep":
+        return expect(value, ("boolean",), ":keep", value_span(form, name))
+    return _whole(value, f":{name}", value_span(form, name))
+
+
+def _trailing(op: Op, args: Sequence[Value], form: List | None) -> dict[str, Any]:
     """The static options written after the arguments: `(expand v axis)`, `(ref v i …)`."""
-    extra = [_whole(value, f"an {name} of {op.name}" if name != "length" else "a length")
-             for name in op.trailing for value in args[op.arity[0] :]]  # fmt: skip
+    extra = [
+        _whole(value, f"the {name} of {op.name}", value_span(form, i))
+        for name in op.trailing
+        for i, value in enumerate(args)
+        if i >= op.arity[0]
+    ]
     if op.trailing == ("index",):
         return {"index": tuple(extra)}
     if len(extra) != 1:
@@ -421,11 +513,12 @@ def _trailing(op: Op, args: list[Value]) -> dict[str, Any]:
     return {op.trailing[0]: extra[0]}
 
 
+_OF_ONE = {"-": "neg", "min": "amin", "max": "amax"}
+
+
 def _meant(op: Op, count: int) -> Op:
     """`(- x)` is neg; `(min v)` and `(max v)` reduce."""
-    if count == 1:
-        return {"-": OPS["neg"], "min": OPS["amin"], "max": OPS["amax"]}.get(op.name, op)
-    return op
+    return OPS[_OF_ONE[op.name]] if count == 1 and op.name in _OF_ONE else op
 
 
 def usage(op: Op) -> str:
@@ -435,19 +528,15 @@ def usage(op: Op) -> str:
     more = " …" if most is None else ""
     more += "".join(" i …" if name == "index" else f" {name}" for name in op.trailing)
     keys = "".join(f" :{name} …" for name in op.options if name not in op.trailing)
-    return f"({op.name}{' ' if names else ''}{names}{more}{keys})"
+    alone = f"({op.name} x) or " if op.name in _OF_ONE and least > 1 else ""
+    return f"{alone}({op.name}{' ' if names else ''}{names}{more}{keys})"
 
 
-def _at_once(session: Any, op: Op, args: list[Value], options: dict[str, Value]) -> Value:
+def _at_once(
+    session: Any, op: Op, args: Sequence[Value], options: dict[str, Value]
+) -> Value:
     if op.name in ("=", "!=") and all(kind_of(arg) not in ("number", "array") for arg in args):
         return (args[0] == args[1]) == (op.name == "=")
-    for arg in args:
-        if kind_of(arg) not in ("number", "boolean", "array"):
-            raise NablispError(
-                "type", f"{op.name} takes numbers, not {a_kind(arg)}: {brief(arg)}",
-                hint=f"{usage(op)}  {op.doc}",
-            )  # fmt: skip
-    _check_kinds(op, args)
     if any(isinstance(arg, np.ndarray) for arg in args) or op.shape is not None:
         if op.name == "stack" and "axis" not in options:
             options = {**options, "axis": 0}
@@ -458,56 +547,63 @@ def _at_once(session: Any, op: Op, args: list[Value], options: dict[str, Value])
     return apply(op, args, options_of(options))
 
 
-def _check_kinds(op: Op, args: Sequence[Value]) -> None:
-    """Arithmetic takes numbers, logic truth values; each refuses the other."""
+_FORMULA = ("number", "boolean", "array", "expression")
+
+
+def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
+    """Arithmetic takes numbers, logic truth values; each refuses the other, and all else."""
+    if op.name in ("=", "!=") and len({kind_of(arg) for arg in args} - {"array"}) == 1:
+        return
     for i, arg in enumerate(args):
+        if kind_of(arg) not in _FORMULA:
+            raise NablispError(
+                "type",
+                f"{op.name} takes numbers, not {described(arg)}",
+                span=value_span(form, i),
+                hint=f"{usage(op)}  {op.doc}",
+            )
         truth = is_boolean(arg)
         wants_truth = op.takes == "boolean" or (op.takes == "choice" and i == 0)
         if wants_truth and not truth:
             raise NablispError(
                 "type",
                 f"{op.name} takes a condition here, not {brief(arg)}",
+                span=value_span(form, i),
                 hint="a condition is a comparison: (> x 0)",
             )
-        if truth and op.takes == "number" and op.name not in ("=", "!=", "stack"):
+        if truth and op.takes == "number" and op.name != "stack":
             raise NablispError(
                 "type",
                 f"{op.name} takes numbers, and {brief(arg)} is true or false",
+                span=value_span(form, i),
                 hint="choose numbers with where: (where c 1 0)",
             )
 
 
 def _as_expr(value: Value, what: str) -> Expr:
-    try:
-        return as_expr(value)
-    except TypeError:
-        raise NablispError(
-            "type", f"{what} takes numbers and formulas, not {a_kind(value)}: {brief(value)}"
-        ) from None
+    return as_expr(expect(value, _FORMULA, f"an argument of {what}"))
 
 
-def _whole(value: Value, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise NablispError("type", f"{what} must be a whole number, not {brief(value)}")
-    return int(value)
+def _whole(value: Value, what: str, span: Span | None) -> int:
+    number = expect(value, ("number",), what, span)
+    if not abs(number) < EXACT or number != int(number):
+        raise NablispError("value", f"{what} must be a whole number, not {brief(value)}", span=span)
+    return int(number)
 
 
-def simplest(session: Any, node: Expr) -> Value:
-    """An expression without names as the value it has."""
-    from .expr import names, plain
-    from .evaluate import evaluate
-
-    if not isinstance(node, Call):
-        return plain(node)
-    if names(node) or any(c.op.name == "rows" for c in _calls(node)):
-        return node
-    return evaluate([node], {}, budget=session.budget)[0]
-
-
-def _calls(root: Expr) -> list[Call]:
-    from .expr import postorder
-
-    return [node for node in postorder(root) if isinstance(node, Call)]
+def simplest(session: Any, root: Expr) -> Value:
+    """An expression with every part that has no names computed; a value if that is the whole."""
+    new: dict[Expr, Expr] = {}
+    for node in postorder(root):
+        new[node] = node
+        if isinstance(node, Call) and node.args:
+            args = tuple([new[arg] for arg in node.args])
+            new[node] = Call(node.op, args, node.options)
+            if all(isinstance(arg, (Num, Const)) for arg in args):
+                values = [plain(arg) for arg in args]
+                session.budget.array(sh.call_shape(node, [sh.of_value(v) for v in values]))
+                new[node] = as_expr(apply(node.op, values, node.options))
+    return plain(new[root])
 
 
 def _array(session: Any, form: Array, scope: Scope | None) -> Any:
@@ -525,17 +621,21 @@ def _array(session: Any, form: Array, scope: Scope | None) -> Any:
 def _array_of_forms(session: Any, form: Array, scope: Scope | None) -> Machine:
     values = []
     for item in form.items:
-        values.append((yield item, scope))
+        value = yield item, scope
+        values.append(value)
     return array_of(session, values)
 
 
 def array_of(session: Any, values: Sequence[Value]) -> Value:
     """Values side by side: an array, or an expression if any is one."""
     for value in values:
-        if kind_of(value) not in ("number", "boolean", "array", "expression"):
-            raise NablispError("type", f"an array holds numbers, not {a_kind(value)}: {brief(value)}")
+        if kind_of(value) not in _FORMULA:
+            raise NablispError("type", f"an array holds numbers, not {described(value)}")
+    if len({is_boolean(value) for value in values}) == 2:
+        raise NablispError("type", "an array holds numbers or truth values, not both",
+                           hint="choose numbers with where: (where c 1 0)")  # fmt: skip
     if any(isinstance(v, Expr) for v in values):
-        nodes = tuple([_as_expr(v, "an array") for v in values])
+        nodes = tuple([as_expr(v) for v in values])
         shapes = [session.shape(n) for n in nodes]
         deep = any(shapes) and not sh.same_rows(shapes)  # then the new axis comes first
         axis = -1 - max(map(len, shapes)) if deep else -1
@@ -543,8 +643,6 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
         node = Call(OPS["stack"], nodes, (("axis", axis),))
         session.shape(node)
         return node
-    if values and all(isinstance(v, (bool, np.bool_)) for v in values):
-        return np.array(values, dtype=bool)
     lengths = {np.shape(v) for v in values}
     if len(lengths) > 1:
         raise NablispError(
@@ -557,13 +655,13 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
 def form_row(
     name: str, signature: str, doc: str, arity: tuple[int, int | None], *,
     keywords: tuple[str, ...] | None = (), raw: bool = False, example: str = "",
-    table: dict[str, Primitive] | None = None,
+    later: tuple[str, ...] = (), table: dict[str, Primitive] | None = None,
 ) -> Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]:
     """Enter a Python function as a row of SPECIAL (or of FUNCTIONS)."""
 
     def enter(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
         rows = SPECIAL if table is None else table
-        rows[name] = Primitive(name, signature, doc, function, arity, keywords, raw, example)
+        rows[name] = Primitive(name, signature, doc, function, arity, keywords, raw, example, later)
         return function
 
     return enter

@@ -86,7 +86,9 @@ class NablispError(Exception):
     user's words; `hint`, where there is one, is the cure; `span` is where, once it is known.
     """
 
-    def __init__(self, kind: str, message: str, *, span: Span | None = None, hint: str = ""):
+    def __init__(
+        self, kind: str, message: str, *, span: Span | None = None, hint: str = ""
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
@@ -106,10 +108,10 @@ class NablispError(Exception):
         return _revive, (type(self), self.kind, self.message, self.span, self.hint)
 
 
-class Incomplete(NablispError):
+class Incomplete(NablispError):  # noqa: N818  # the reader's word, as in Hy
     """Text that ends inside a form: at a prompt, a wish for more lines."""
 
-    def __init__(self, message: str, *, span: Span | None = None, hint: str = ""):
+    def __init__(self, message: str, *, span: Span | None = None, hint: str = "") -> None:
         super().__init__("incomplete", message, span=span, hint=hint)
 
 

@@ -163,9 +163,7 @@ def as_number(out: Value, whole: bool = False) -> Value:
     return out
 
 
-def function_of(
-    root: Expr, order: Sequence[str], xp: Any = np
-) -> Callable[..., Value]:
+def function_of(root: Expr, order: Sequence[str], xp: Any = np) -> Callable[..., Value]:
     """A function of arrays in a given order of names, for the inner use of rows."""
     syms = dict(names(root))
     steps = [

@@ -13,18 +13,13 @@ from .expr import Call, Const, Expr, Num, Sym, as_expr, postorder
 LONG = 20_000
 """Characters of LaTeX that a formula may take before shared parts are left as names."""
 
-_GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon "
-    "phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
-)
+_GREEK_LETTERS = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho
+    sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"""
+_GREEK = frozenset(_GREEK_LETTERS.split())
 
 
 def latex(e: Any) -> str:
-    """The formula in LaTeX mathematics, without dollar signs.
-
-    >>> latex(parse("(/ (** x 2) 2)"))
-    '\\\\frac{x^{2}}{2}'
-    """
+    """The formula in LaTeX mathematics, without dollar signs."""
     made: dict[Expr, tuple[str, int]] = {}
     root = as_expr(e)
     for node in postorder(root):
@@ -116,8 +111,12 @@ def _must_close(op: Any, i: int, binds: int) -> bool:
     """Brackets where the argument holds less tightly; the right of a minus where it holds alike."""
     if op.name in ("/", "where", "exp") or (op.name == "**" and i == 1):
         return False  # their templates set the argument apart
-    return binds < op.binds or (binds == op.binds == 1 and i == 1 and op.name == "-") or (
-        op.name == "neg" and binds <= 1) or (binds == 1 and op.name in ("*", "@", "dot"))  # fmt: skip
+    return (
+        binds < op.binds
+        or (binds == op.binds == 1 and i == 1 and op.name == "-")
+        or (op.name == "neg" and binds <= 1)
+        or (binds == 1 and op.name in ("*", "@", "dot"))
+    )
 
 
 def _closed(text: str) -> str:

@@ -357,7 +357,10 @@ Expr.__setattr__ = Expr.__delattr__ = _frozen  # type: ignore[assignment, method
 
 
 def intern_calls(
-    ids: Iterable[int], ops: Sequence[Any], args_of: Sequence[tuple[int, ...]], exprs: list[Any],
+    ids: Iterable[int],
+    ops: Sequence[Any],
+    args_of: Sequence[tuple[int, ...]],
+    exprs: list[Any],
     options_of: Mapping[int, Options] | None = None,
 ) -> None:
     """Fill `exprs` at the ids, ascending, with the nodes of flat lists."""
@@ -397,7 +400,7 @@ def _binary(op: str, lhs: Any, rhs: Any) -> Expr:
     try:
         return Call(OPS[op], (as_expr(lhs), as_expr(rhs)))
     except TypeError:
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]  # Python's own sign
 
 
 def as_float(value: Any) -> float:

@@ -61,7 +61,7 @@ class _Sequence:
     def __repr__(self) -> str:
         from .printer import text
 
-        return f"{type(self).__name__}({text(self)})"  # type: ignore[arg-type]  # List or Array
+        return f"{type(self).__name__}({text(self)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

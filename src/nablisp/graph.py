@@ -108,8 +108,10 @@ class Graph:
             else:
                 stack.pop()
                 self.leaf(node)
-                shaped = shaped or isinstance(node, Const) or bool(
-                    isinstance(node, Sym) and self.env.get(node.name)
+                shaped = (
+                    shaped
+                    or isinstance(node, Const)
+                    or bool(isinstance(node, Sym) and self.env.get(node.name))
                 )
         if shaped and self.shapes is None:
             self.shapes = []

@@ -66,7 +66,7 @@ class Budget:
 
     __slots__ = ("_deadline", "limits", "nodes", "steps")
 
-    def __init__(self, limits: Limits | None = None):
+    def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits.trusted()
         self.restart()
 

@@ -102,4 +102,4 @@ SCHEDULES = {
     "exponential": ("(exponential rate factor)", "(* a (** b (- t 1)))"),
     "warmup": ("(warmup rate steps)", "(* a (min 1 (/ t b)))"),
 }
-"""Learning rates over time: signature, and a formula over the arguments a b c, t and total steps."""
+"""Learning rates over time: signature, and a formula over its arguments a b c, t and total."""

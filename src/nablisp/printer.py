@@ -81,15 +81,20 @@ def array(value: np.ndarray[Any, Any]) -> str:
     if value.ndim == 0:
         return _text(value.item())
     if value.ndim == 1:
-        return "[" + " ".join([_element(v) for v in value.tolist()]) + "]"
+        return "[" + " ".join([element(v) for v in value.tolist()]) + "]"
     inner = [array(part).replace("\n", "\n ") for part in value]
     return "[" + "\n ".join(inner) + "]"
 
 
-def _element(value: float | bool) -> str:
+def element(value: float | bool) -> str:
+    """A number as arrays show it: whole ones without a point."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if value.is_integer() and abs(value) < 1e15 and not (value == 0 and math.copysign(1, value) < 0):
+    if (
+        value.is_integer()
+        and abs(value) < 1e15
+        and not (value == 0 and math.copysign(1, value) < 0)
+    ):
         return str(int(value))
     return number(value)
 

@@ -62,14 +62,22 @@ def dot(g: Graph, adjoint: int, node: int) -> Adjoints:
     a, b = g.args[node]
     whole = sh.broadcast(g.shape(a), g.shape(b))
     back = _reinsert(g, adjoint, whole, -1)
-    return [g.sum_to(g.mul(back, b), whole, g.shape(a)), g.sum_to(g.mul(back, a), whole, g.shape(b))]
+    return [
+        g.sum_to(g.mul(back, b), whole, g.shape(a)),
+        g.sum_to(g.mul(back, a), whole, g.shape(b)),
+    ]
 
 
 def matmul(g: Graph, adjoint: int, node: int) -> Adjoints:
     a, b = g.args[node]
     back = g.full(adjoint, node)
-    turned = lambda m: g.call("transpose", m)  # noqa: E731
-    column = lambda v: g.call("expand", v, axis=1)  # noqa: E731
+
+    def turned(m: int) -> int:
+        return g.call("transpose", m)
+
+    def column(v: int) -> int:
+        return g.call("expand", v, axis=1)
+
     match len(g.shape(a)), len(g.shape(b)):
         case 1, 1:
             return [g.mul(back, b), g.mul(back, a)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .expr import Expr
-from .printer import columns_of, number, text
+from .printer import columns_of, element
 
 STATUS = {
     "converged": "the gradient is zero within the tolerance, at a minimum",
@@ -21,6 +21,8 @@ STATUS = {
     "interrupted": "interrupted; the best parameters are kept",
     "diverged": "the loss left all bounds; the best parameters are kept",
 }
+
+_CUT_SHORT = ("diverged", "interrupted", "stalled")
 
 
 @dataclass(slots=True)
@@ -67,11 +69,10 @@ class Result:
     @property
     def text(self) -> str:
         """The result as a short table."""
-        moved = f"loss {number(self.first_loss)} → {number(self.loss)}"
-        lines = [
-            f"{self.run} by {self.method}: {self.steps:,} "
-            f"step{'' if self.steps == 1 else 's'}, {moved}"
-        ]
+        moved = f"loss {element(self.first_loss)} → {element(self.loss)}"
+        count = f"{self.steps:,} step{'' if self.steps == 1 else 's'}"
+        went = f"{self.status} after {count}" if self.status in _CUT_SHORT else count
+        lines = [f"{self.run} by {self.method}: {went}, {moved}"]
         rows = [("", "from", "to", "gradient")]
         for name, value in self.params.items():
             rows.append(
@@ -79,7 +80,7 @@ class Result:
             )
         lines += [f"  {line}" for line in columns_of(rows)]
         if self.held_loss is not None:
-            lines.append(f"  loss of the rows held out {number(self.held_loss)}")
+            lines.append(f"  loss of the rows held out {element(self.held_loss)}")
         lines.append(f"  {self.status}: {STATUS[self.status]}; {self.seconds:.3f} s")
         lines += [f"  {line}" for note in self.notes for line in note.splitlines()]
         return "\n".join(lines)
@@ -97,6 +98,4 @@ def _cell(value: Any, digits: int = 17) -> str:
             return "[" + " ".join(f"{v:.6g}" for v in value) + "]"
         shape = " ".join(map(str, value.shape))
         return f"[{shape}] rms {float(np.sqrt(np.mean(value**2))):.6g}"
-    return number(float(f"{value:.{digits}g}")) if digits < 17 else text(value)
-
-
+    return element(float(f"{value:.{digits}g}"))

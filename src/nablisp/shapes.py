@@ -40,7 +40,7 @@ def _own(node: Expr, env: ShapeEnv, known: Mapping[Expr, Shape]) -> Shape:
         case Sym(name):
             return env.get(name, ())
         case Const(value):
-            return value.shape
+            return of_value(value)
         case Call():
             return call_shape(node, [known[arg] for arg in node.args])
     return ()
@@ -133,7 +133,9 @@ def matmul(shapes: Sequence[Shape]) -> Shape:
 def solve(shapes: Sequence[Shape]) -> Shape:
     a, b = shapes
     if len(a) != 2 or a[0] != a[1] or not 1 <= len(b) <= 2 or b[0] != a[0]:
-        raise refuse(f"solve takes a square matrix and a vector or matrix, not {show(a)}, {show(b)}")
+        raise refuse(
+            f"solve takes a square matrix and a vector or matrix, not {show(a)}, {show(b)}"
+        )
     return b
 
 
@@ -153,9 +155,7 @@ def _fixed(length: Dim, what: str) -> int:
     raise refuse(f"{what} goes along the rows, whose number is known only when it runs")
 
 
-def indexed(
-    shapes: Sequence[Shape], index: tuple[int, ...] = (), axis: int | None = None
-) -> Shape:
+def indexed(shapes: Sequence[Shape], index: tuple[int, ...] = (), axis: int | None = None) -> Shape:
     (shape,) = shapes
     first = 0 if axis is None else axis_of(axis, len(shape))
     if first + len(index) > len(shape):

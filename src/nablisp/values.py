@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import NablispError, Span
-from .expr import Call, Const, Expr, Op, Sym, substitute
-from .forms import Form, Keyword
+from .expr import Call, Const, Expr, Num, Op, Sym, substitute
+from .forms import Form, Keyword, List
 
 if TYPE_CHECKING:
     from .session import Session
@@ -25,7 +25,7 @@ class Scope:
 
     __slots__ = ("names", "outer")
 
-    def __init__(self, names: dict[str, Value], outer: Scope | None = None):
+    def __init__(self, names: dict[str, Value], outer: Scope | None = None) -> None:
         self.names = names
         self.outer = outer
 
@@ -51,7 +51,10 @@ class Closure:
 
     @property
     def text(self) -> str:
-        return f"function ({' '.join((self.name or 'lambda', *self.parameters))})"
+        if not self.name:
+            return f"function (lambda ({' '.join(self.parameters)}) …)"
+        doc = f"  {self.doc}" if self.doc else ""
+        return f"function ({' '.join((self.name, *self.parameters))}){doc}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,17 +62,17 @@ class Formula:
     """A function given by an expression in its arguments: what `(d f)` makes."""
 
     name: str
-    arguments: tuple[Sym, ...]
+    parameters: tuple[Sym, ...]
     body: Expr
 
     def __call__(self, *args: Expr) -> Expr:
-        return substitute([self.body], dict(zip(self.arguments, args, strict=True)))[0]
+        return substitute([self.body], dict(zip(self.parameters, args, strict=True)))[0]
 
     @property
     def text(self) -> str:
         from .printer import brief
 
-        names = " ".join(argument.name for argument in self.arguments)
+        names = " ".join(name.name for name in self.parameters)
         return f"function ({names}) → {brief(self.body)}"
 
 
@@ -89,6 +92,8 @@ class Primitive:
     keywords: tuple[str, ...] | None = ()
     raw: bool = False
     example: str = ""
+    later: tuple[str, ...] = ()
+    """keywords of the language that this version does not have yet"""
 
     @property
     def text(self) -> str:
@@ -113,14 +118,42 @@ class Parameter:
 
 @dataclass(slots=True)
 class Arguments:
-    """The arguments of a form, split: positional ones, and keyword → value, each with its form."""
+    """The arguments of a form, split: positional ones, and keyword → value."""
 
-    form: Form
+    form: List
     given: list[Any]
     named: dict[str, Any]
     session: Session
     scope: Scope | None
-    spans: dict[str, Span | None] = field(default_factory=dict)
+
+    def at(self, which: int | str) -> Span | None:
+        """Where an argument was written: a positional one by number, another by its keyword."""
+        return value_span(self.form, which)
+
+    def key(self, name: str) -> Span | None:
+        """Where a keyword was written."""
+        return key_span(self.form, name)
+
+
+def value_span(form: List | None, which: int | str) -> Span | None:
+    """Where the value of an argument of a list is, if it was written."""
+    if form is None:
+        return None
+    if isinstance(which, int):
+        return form.items[1 + which].span if which + 1 < len(form.items) else None
+    at = _key_at(form, which)
+    return form.items[at + 1].span if 0 <= at < len(form.items) - 1 else None
+
+
+def key_span(form: List | None, name: str) -> Span | None:
+    """Where a keyword is in a list, if it was written."""
+    at = -1 if form is None else _key_at(form, name)
+    return form.items[at].span if form is not None and at >= 0 else None
+
+
+def _key_at(form: List, name: str) -> int:
+    found = (i for i, item in enumerate(form.items) if item == Keyword(name))
+    return next(found, -1)
 
 
 def kind_of(value: Value) -> str:
@@ -147,27 +180,34 @@ def kind_of(value: Value) -> str:
 
 def is_boolean(value: Value) -> bool:
     """Is this a truth value, an array of them, or an expression that will be one?"""
-    while isinstance(value, Call) and value.op.result == "choice":
-        value = value.args[1]
+    while isinstance(value, Call) and (value.op.result == "choice" or value.op.name == "stack"):
+        value = value.args[-1]
     if isinstance(value, Call):
         return value.op.result == "boolean"
-    if isinstance(value, (np.ndarray, Const)):
-        return bool(getattr(value, "value", value).dtype == bool)
-    return isinstance(getattr(value, "value", value), bool)
+    held = value.value if isinstance(value, (Num, Const)) else value
+    return isinstance(held, bool) or (isinstance(held, np.ndarray) and held.dtype.kind == "b")
 
 
 def a_kind(value: Value) -> str:
     """`a number`, `an array`, …: for messages."""
-    kind = kind_of(value)
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    return _with_article(kind_of(value))
 
 
-def expect(value: Value, kinds: tuple[str, ...], what: str) -> Value:
+def _with_article(kind: str) -> str:
+    return kind if kind == "nothing" else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def described(value: Value) -> str:
+    """The kind of a value and its text: for messages."""
+    from .printer import brief
+
+    return a_kind(value) if value is None else f"{a_kind(value)}: {brief(value)}"
+
+
+def expect(value: Value, kinds: tuple[str, ...], what: str, span: Span | None = None) -> Value:
     """The value, or NablispError "type" that says what it had to be."""
     if kind_of(value) not in kinds:
-        from .printer import brief
-
-        raise NablispError(
-            "type", f"{what} must be {' or '.join(kinds)}, not {a_kind(value)}: {brief(value)}"
-        )
+        *most, last = map(_with_article, kinds)
+        wanted = f"{', '.join(most)} or {last}" if most else last
+        raise NablispError("type", f"{what} must be {wanted}, not {described(value)}", span=span)
     return value

@@ -43,7 +43,12 @@ class Program:
         for at, (_, args, _) in enumerate(code):
             last.update((arg, at) for arg in args)
         self.code = [
-            (f, args, options, [a for a in set(args) if a >= first and last[a] == at and a not in kept])
+            (
+                f,
+                args,
+                options,
+                [a for a in set(args) if a >= first and last[a] == at and a not in kept],
+            )
             for at, (f, args, options) in enumerate(code)
         ]
 
