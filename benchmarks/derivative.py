@@ -303,10 +303,11 @@ def speed(quick: bool, route: str = "") -> None:
     print("µs per operation: the parts of nablisp's gradient, the whole, and the others'")
     sizes = (40, 100, 1_000, 10_000, 100_000, 1_000_000)[: 4 if quick else 5 if route else 6]
     tools = TOOLS[:2] if route else TOOLS
-    rows = [["formula", "operations", "by", "load", "sweep", "make", "whole", *tools[1:],
-             "sweep/casadi", "whole/casadi", *(f"{name}/whole" for name in tools[2:])]]  # fmt: skip
-    bench = Bench(2 if quick else 3, patience=10 if quick else 60)
+    head = ["formula", "operations", "by", *PARTS, "whole", *tools[1:],
+            "sweep/casadi", "whole/casadi", *(f"{name}/whole" for name in tools[2:])]  # fmt: skip
+    bench = Bench(2 if quick else 3, patience=10 if quick else 30)
     for formula, wrt in product(("chain", "loss", "dag"), (1, 2)):
+        rows = [head]
         for n in sizes:
             found = bench.turns(tools, formula, n=n, wrt=wrt, route=route)
             ours, theirs = found["nablisp"], found["casadi"]
@@ -321,7 +322,7 @@ def speed(quick: bool, route: str = "") -> None:
                 ratio(ours, "sweep", theirs), ratio(ours, "whole", theirs),
                 *(ratio(found[name], "whole", ours) for name in tools[2:]),
             ])  # fmt: skip
-    print(table(rows))
+        print(table(rows), flush=True)
 
 
 def tidy(quick: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -18,9 +19,25 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 from test_ops import NUMERIC, ORACLE, bits
 
+from nablisp import NablispError, Session, d, fast, gradient, parse, simplify, val
 from nablisp import compile as compile_formula
-from nablisp import d, fast, gradient, parse, simplify, val
-from nablisp.expr import OPS, Call, Expr, Num, Op, Sym, as_expr, names, postorder, substitute
+from nablisp.derivative import derivative
+from nablisp.evaluate import evaluate
+from nablisp.expr import (
+    OPS,
+    Call,
+    Expr,
+    Num,
+    Op,
+    Sym,
+    as_expr,
+    names,
+    options_of,
+    postorder,
+    substitute,
+)
+from nablisp.shapes import shape_of
+from nablisp.simplify import simplify as simplify_shaped
 
 EXAMPLES = int(os.environ.get("NABLISP_EXAMPLES", "300"))
 tried = settings(
@@ -207,3 +224,137 @@ def test_arrays_are_numbers_side_by_side(e: Expr) -> None:
     for place, one, other in zip(places, together, compiled, strict=True):
         alone = val(e, dict(zip("xy", place, strict=True)))
         assert bits(one) == bits(other) == bits(alone), f"{alone!r} alone, {one!r}, {other!r}"
+
+
+# ---- of arrays -----------------------------------------------------------------------------------
+
+DECLARED = """
+(params (u 0.7193) (v [0.5231 -1.2089 1.9417])
+        (A [[1.9301 0.3167 -0.5477] [0.1423 -1.5311 0.4259] [0.6089 0.2281 1.7603]]))
+(data x [0.3119 -0.8237 1.4561 0.6373]) (data k [0 2 1 2])
+(data X [[0.2311 1.1171 -0.7253] [-1.3099 0.4153 0.9371] [0.8543 -0.6121 0.5507]
+         [1.6927 -0.2459 0.1279]])
+"""
+SESSION = Session()
+SESSION.run(DECLARED)
+SHAPES = SESSION.shapes
+MOVING = [Sym(name) for name in SESSION.parameters]
+ELEMENTWISE = ["+", "-", "*", "/", "max", "where"] * 2 + [
+    "sin",
+    "tanh",
+    "neg",
+    "abs",
+    "sigmoid",
+    "**",
+]
+AXES = (0, 1, -1)
+OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    name: st.fixed_dictionaries({}, optional={"axis": st.sampled_from(AXES), "keep": st.just(True)})
+    for name in ("sum", "mean", "amax", "logsumexp")
+}
+OPTIONS |= {
+    "dot": st.just({}),
+    "@": st.just({}),
+    "transpose": st.just({}),
+    "pick": st.just({}),
+    "fill": st.just({}),
+    "ref": st.fixed_dictionaries(
+        {"index": st.tuples(st.integers(0, 2))}, optional={"axis": st.just(1)}
+    ),
+    "slice": st.fixed_dictionaries(
+        {"axis": st.sampled_from(AXES), "start": st.just(1), "stop": st.just(3)}
+    ),
+    "pad": st.fixed_dictionaries(
+        {"axis": st.sampled_from(AXES), "before": st.just(1), "after": st.just(2)}
+    ),
+    "expand": st.fixed_dictionaries({"axis": st.sampled_from(AXES)}),
+    "stack": st.fixed_dictionaries({"axis": st.sampled_from((0, 1))}),
+    "concat": st.fixed_dictionaries({"axis": st.sampled_from((0, 1))}),
+}
+
+
+@st.composite
+def array_formulas(draw: st.DrawFn) -> Expr:
+    """A formula of numbers, vectors, matrices and columns whose shapes fit."""
+    pool: list[Expr] = [Sym("X"), Sym("A"), Sym("x"), Sym("v"), Sym("u")]
+
+    def part() -> Expr:
+        return pool[-1 - min(draw(st.integers(0, 8)), len(pool) - 1)]
+
+    def number_or_part() -> Expr:
+        plain = draw(st.integers(0, 3)) == 0
+        return Num(draw(st.sampled_from(NUMBERS[1:]))) if plain else part()
+
+    for _ in range(draw(st.integers(1, 8))):
+        op = OPS[draw(st.sampled_from([*ELEMENTWISE, *OPTIONS]))]
+        options = options_of(draw(OPTIONS[op.name])) if op.name in OPTIONS else ()
+        args: tuple[Expr, ...]
+        if op.name == "where":
+            args = (Call(OPS[">"], (part(), number_or_part())), part(), number_or_part())
+        elif op.name == "**":
+            args = (part(), Num(draw(st.sampled_from((0, 1, 2, 3, -1)))))
+        elif op.name == "pick":
+            args = (part(), Sym("k"))
+        elif op.arity == (1, 1):
+            args = (part(),)
+        else:
+            args = (part(), part() if op.shape else number_or_part())
+        node = Call(op, args, options)
+        with suppress(NablispError):
+            shape_of(node, SHAPES)
+            pool.append(node)
+    return pool[-1]
+
+
+def place_of(rows: int) -> dict[str, Any]:
+    env: dict[str, Any] = {n: p.value for n, p in SESSION.parameters.items()}
+    return {**env, **{n: c[:rows] for n, c in SESSION.columns.items()}, "(rows)": rows}
+
+
+def near(value: Any, wanted: Any, scale: float) -> bool:
+    return bool(np.all(np.abs(np.asarray(value) - wanted) <= 1e-6 * (1 + scale)))
+
+
+def difference(root: Expr, env: dict[str, Any], by: str, along: Any, h: float) -> Any:
+    def moved(k: int) -> Any:
+        there = np.asarray(env[by] + k * h * along)
+        return evaluate([root], {**env, by: there if there.ndim else float(there)})[0]
+
+    return (moved(-2) - 8 * moved(-1) + 8 * moved(1) - moved(2)) / (12 * h)
+
+
+@tried
+@given(array_formulas(), st.sampled_from((4, 3, 1)))
+def test_array_formulas(e: Expr, rows: int) -> None:
+    """Text, tidying, gradients and derivatives by a number, all in one."""
+    assert SESSION.run(str(e)) is e
+    env = place_of(rows)
+    everything = postorder(e)
+    values = evaluate(everything, env)
+    scale = max(float(np.max(np.abs(v), initial=0)) for v in values)
+    assume(scale < 1e3)
+    value = values[-1]
+    tidy = simplify_shaped(e, SHAPES)
+    note(f"{e} → {tidy}")
+    after = evaluate([tidy], env)[0]
+    assert shape_of(tidy, SHAPES) == shape_of(e, SHAPES) and np.shape(after) == np.shape(value)
+    assert near(after, value, 1e-5 * scale), f"{value}, tidied {after}"
+
+    root = Call(OPS["sum"], (Call(OPS["sin"], ((e + 0.7) * 1.3,)),))
+    slopes = gradient(root, MOVING, SHAPES)
+    for name, slope in zip(MOVING, slopes, strict=True):
+        found = evaluate([slope], env)[0]
+        here = np.asarray(env[name.name])
+        assert np.shape(found) == here.shape
+        along = np.cos(1.0 + np.arange(here.size)).reshape(here.shape)
+        wanted, again = (difference(root, env, name.name, along, h) for h in (1e-3, 3e-4))
+        if near(wanted, again, 0) and abs(wanted) < 1e3:
+            said = float(np.sum(found * along))
+            assert near(said, wanted, abs(said)), f"d{name} {said}, truth {wanted}, by {slope}"
+    if shape_of(e, SHAPES):
+        slope = derivative(e, Sym("u"), SHAPES)
+        found = evaluate([slope], env)[0]
+        assert np.shape(found) == np.shape(value)
+        wanted, again = (difference(e, env, "u", 1.0, h) for h in (1e-3, 3e-4))
+        if near(wanted, again, 0):
+            assert near(found, wanted, scale), f"du {found}, truth {wanted}, by {slope}"

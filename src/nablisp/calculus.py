@@ -16,7 +16,7 @@ from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
 from .printer import brief
-from .shapes import ROWS, Shape
+from .shapes import ROWS, Shape, is_boolean
 from .values import (
     Arguments,
     Closure,
@@ -25,7 +25,6 @@ from .values import (
     Value,
     described,
     expect,
-    is_boolean,
     kind_of,
 )
 
@@ -166,7 +165,7 @@ def jacobian(a: Arguments) -> Value:
         node = Call(OPS["stack"], nodes, (("axis", -1),))
         a.session.shape(node)
         return node
-    return np.stack(np.broadcast_arrays(*columns), axis=-1)
+    return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float64)
 
 
 def _jacobian(a: Arguments, root: Expr, by: Sym) -> Value:

@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from . import __version__
 from .errors import NablispError, Source, Span, draw, visible
+from .forms import Symbol
 
 FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+
+LATER = ("check", "fmt", "--threads")
+"""Words of the command line that this version does not know yet."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # stays open
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _test(given[1:]) if given[:1] == ["test"] else _run(_parser().parse_args(given))
+        status = _test(given[1:]) if given[:1] == ["test"] else _run(given)
         sys.stdout.flush()
     except BrokenPipeError:
-        # what is still in the buffer cannot be written; let the interpreter not try again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return CLOSED
+    except OSError as error:
+        _drop_output()
+        print(f"error: output cannot be written: {_words(error)}", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as stop:  # argparse
         return int(stop.code or 0)
     return status
+
+
+def _drop_output() -> None:
+    """What is still in the buffers cannot be written; let the interpreter not try again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,30 +75,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.seed < 0:
-        return _wrong_use("--seed is a whole number from 0")
-    session = _session(options)
-    shell = _Shell(session, options)
+def _run(given: list[str]) -> int:
+    options, unknown = _parser().parse_known_args(given)
+    for word in (*given[:1], *unknown):
+        if word in LATER and not Path(word).exists():
+            return _wrong_use(f"{word} is not part of this version yet")
+    if unknown:
+        _parser().error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
+        session = _session(options)
+        shell = _Shell(session, options)
         for define in options.defines:
-            name, sign, text = define.partition("=")
-            if not sign:
-                return _wrong_use(f"-D takes NAME=VALUE, not {define}")
-            shell.override(name.strip(), text)
+            shell.override(define)
     except NablispError as error:
-        shell.fail(error)
+        print(draw(error), file=sys.stderr)
         return WRONG_USE
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    prompts = on_terminal and (options.stay or not (options.files or options.texts))
     status = FINE
-    for name, text, root in _sources(options, on_terminal):
+    for name, text, root in _sources(options, prompts):
         if text is None:
             return _wrong_use(name)
         session.root = root
         status = shell.script(text, name) or status
-        if status not in (FINE, DIVERGED):
+        if status not in (FINE, DIVERGED) and not prompts:
             return status
-    if options.stay or (on_terminal and not options.files and not options.texts):
+    if prompts:
         from .repl import prompt
 
         prompt(session, color=options.color)
@@ -91,6 +110,10 @@ def _run(options: argparse.Namespace) -> int:
 def _wrong_use(message: str) -> int:
     print(f"error: {visible(message)}", file=sys.stderr)
     return WRONG_USE
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _session(options: argparse.Namespace) -> Any:
@@ -105,58 +128,54 @@ def _note(line: str) -> None:
 
 
 def _sources(
-    options: argparse.Namespace, on_terminal: bool
-) -> Iterator[tuple[str, str | None, Path | None]]:
+    options: argparse.Namespace, prompts: bool
+) -> Iterator[tuple[str, bytes | None, Path]]:
     """Name, text and root folder of every script; without text, the name is what is wrong."""
-    files: Iterable[str] = options.files
-    if not options.files and not options.texts and not on_terminal and not options.stay:
-        files = ["-"]
-    for file in files:
+    for file in options.files:
         if file == "-":
-            yield "<stdin>", *_decoded("<stdin>", sys.stdin.buffer.read(), Path.cwd())
+            yield "<stdin>", sys.stdin.buffer.read(), Path.cwd()
             continue
         path = Path(file)
         try:
-            data = path.read_bytes()
+            yield file, path.read_bytes(), path.resolve().parent
         except OSError as error:
-            yield f"{file}: {(error.strerror or 'cannot be read').lower()}", None, None
-            continue
-        yield file, *_decoded(file, data, path.resolve().parent)
+            yield f"{file}: {_words(error)}", None, path
     for text in options.texts:
-        yield "<text>", text, Path.cwd()
-
-
-def _decoded(name: str, data: bytes, root: Path) -> tuple[str | None, Path]:
-    try:
-        return data.decode("utf-8-sig"), root
-    except UnicodeDecodeError as error:
-        # the reader refuses the character, with its place
-        return data[: error.start].decode() + "\ufffe", root
+        yield "<text>", text.encode("utf-8", "surrogatepass"), Path.cwd()
+    if not prompts and (options.stay or not (options.files or options.texts)):
+        yield "<stdin>", sys.stdin.buffer.read(), Path.cwd()
 
 
 class _Shell:
     """Runs scripts in one session and prints what they show."""
 
     def __init__(self, session: Any, options: argparse.Namespace) -> None:
-        self.session, self.json, self.quiet = session, options.json, options.quiet
-        if self.json:
-            session.write = lambda line: self._object({"kind": "output", "text": line})
-        else:
-            session.write = lambda line: print(_for(sys.stdout, line))
+        self.session, self.json, self.color = session, options.json, options.color
+        session.write = self._write
 
-    def override(self, name: str, text: str) -> None:
+    def override(self, define: str) -> None:
         """`-D name=value`: the value holds whatever the script says."""
-        value = None
-        for _, value in self.session.values(text, name=f"-D {name}"):
-            pass
-        self.session.refuse(name, Span(Source(f"-D {name}", text), 0, len(text)), "definition")
-        self.session.overrides[name] = self.session.definitions[name] = value
+        from .reader import read
 
-    def script(self, text: str, name: str) -> int:
+        name, sign, text = define.partition("=")
+        source = Source("-D", define)
+        match read(name) if sign else []:
+            case [Symbol(name)]:
+                pass
+            case _:
+                raise NablispError("syntax", "-D takes NAME=VALUE", span=Span(source, 0, len(name)))
+        self.session.refuse(name, Span(source, 0, len(name)), "definition")
+        found = list(self.session.values(text, name=f"-D {name}"))
+        if len(found) != 1 or found[0][1] is None:
+            raise NablispError("syntax", "-D takes NAME=VALUE, one value",
+                               span=Span(source, len(name) + 1, len(define)))  # fmt: skip
+        self.session.overrides[name] = found[0][1]
+
+    def script(self, data: bytes, name: str) -> int:
         """Run one script to its end or first mistake; its status."""
         status = FINE
         try:
-            for form, value in self.session.values(text, name=name):
+            for form, value in self.session.values(_decoded(data, name), name=name):
                 if value is None:
                     continue
                 self.show(value, form.span.line if form.span else None)
@@ -176,27 +195,43 @@ class _Shell:
         if self.json:
             self._object(value_object(self.session, value, line))
         else:
-            print(_for(sys.stdout, self.session.text(value)))
+            _print(self.session.text(value))
 
     def fail(self, error: NablispError) -> None:
-        from .shown import error_object
+        from .shown import error_object, painted, wants_color
 
         if self.json:
             self._object(error_object(error))
         else:
-            sys.stdout.flush()
-            print(draw(error), file=sys.stderr)
+            text = draw(error)
+            print(painted(text) if wants_color(self.color, sys.stderr) else text, file=sys.stderr)
+
+    def _write(self, line: str) -> None:
+        """What the program prints."""
+        if self.json:
+            self._object({"kind": "output", "text": line})
+        else:
+            _print(line)
 
     @staticmethod
     def _object(found: dict[str, Any]) -> None:
-        import json
-
-        print(json.dumps(found, allow_nan=False))
+        print(json.dumps(found, allow_nan=False), flush=True)
 
 
-def _for(stream: TextIO, text: str) -> str:
-    """Text for a stream: what reaches a terminal has its control characters escaped."""
-    return visible(text) if stream.isatty() else text
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8", "surrogatepass" if name == "<text>" else "strict")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        source = Source(name, before + data[error.start :].decode(errors="replace"))
+        raise NablispError(
+            "file", f"byte {error.start} is not UTF-8 text", hint="save it as UTF-8",
+            span=Span(source, len(before), len(before) + 1)) from None  # fmt: skip
+
+
+def _print(text: str) -> None:
+    """Text to standard output; on a terminal with its control characters escaped."""
+    print(visible(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def _test(arguments: list[str]) -> int:
@@ -214,25 +249,22 @@ def _test(arguments: list[str]) -> int:
     for file in options.files:
         path = Path(file)
         try:
-            text = path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            return _wrong_use(f"{file}: {error}")
+            data = path.read_bytes()
+        except OSError as error:
+            return _wrong_use(f"{file}: {_words(error)}")
         try:
+            text = _decoded(data, file).removeprefix("\ufeff")
             steps = list(play(text, file, path.resolve().parent, options.seed))
         except NablispError as error:
             print(draw(error), file=sys.stderr)
             return MISTAKE
         if options.update:
-            path.write_text(updated(text, steps), "utf-8")
+            path.write_bytes(updated(text, steps).encode())
             continue
         for step in steps:
-            if step.expected is None:
-                failed += step.shown.startswith("error: ")
-                wrong = step.shown.startswith("error: ")
-            else:
-                wrong = not step.right
-                passed, failed = passed + (not wrong), failed + wrong
-            if wrong:
+            passed += step.right and step.expected is not None
+            failed += not step.right
+            if not step.right:
                 print(f"{file}:{step.line}")
                 print(f"  expected  {step.expected if step.expected is not None else 'no error'}")
                 print(f"  got       {step.shown}")

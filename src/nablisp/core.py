@@ -27,8 +27,8 @@ from .errors import NablispError, Span, nearest
 from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
 from .printer import brief
-from .shapes import ROWS
-from .values import Arguments, Closure, Scope, Value, described, expect, is_boolean, kind_of
+from .shapes import ROWS, is_boolean
+from .values import Arguments, Closure, Scope, Value, described, expect, kind_of
 
 Row = Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]
 
@@ -288,9 +288,11 @@ def _lengths(a: Arguments, what: str) -> tuple[int, ...]:
     given = a.given
     if len(given) == 1 and isinstance(given[0], np.ndarray):
         given = given[0].ravel().tolist()
-    lengths = [_count(n, f"a length of {what}", a.at(i)) for i, n in enumerate(given)]
-    a.session.budget.array(tuple(lengths))
-    return tuple(lengths)
+    lengths = tuple(_count(n, f"a length of {what}", a.at(i)) for i, n in enumerate(given))
+    if not lengths:
+        raise NablispError("value", f"{what} needs a length", span=a.at(0))
+    a.session.budget.array(tuple(max(n, 1) for n in lengths))
+    return lengths
 
 
 def _initializer(name: str, doc: str, keywords: tuple[str, ...] = ()) -> Row:

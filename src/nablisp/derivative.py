@@ -16,10 +16,11 @@ from . import fast
 from . import shapes as sh
 from .errors import NablispError
 from .evaluate import apply
-from .expr import OPS, Call, Expr, Num, Steps, Sym, as_expr, names, plain, postorder
+from .expr import OPS, Call, Expr, Num, Steps, Sym, as_expr, names, plain, postorder, substitute
 from .graph import ADD, WHERE, Graph
 
 Part = tuple[int, int | None]  # an adjoint's id, and the id of its condition (None: always)
+COTANGENT = Sym("adjoint of the whole")
 
 
 def d(e: Any, *wrt: str | Sym, simplify: bool = True, shapes: sh.ShapeEnv | None = None) -> Any:
@@ -59,7 +60,8 @@ def derivative(root: Expr, wrt: Sym, shapes: sh.ShapeEnv | None = None) -> Expr:
             f"{sh.show(g.shape(variable))}, is a matrix",
             hint="use jacobian, or make it a number with sum or mean first",
         )
-    return g.expr(g.full(_pushed(g, top, variable), top))[0]
+    slope = g.expr(g.full(_pushed(g, top, variable), top))
+    return substitute(slope, {COTANGENT: root})[0]  # where it only lends its shape
 
 
 def gradient(
@@ -264,7 +266,7 @@ def _pushed(g: Graph, top: int, variable: int) -> int:
 
     With g(u) the adjoint of x for the adjoint u of e, de/dx is dg/du.
     """
-    cotangent = g.leaf(Sym("adjoint of the whole"))
+    cotangent = g.leaf(COTANGENT)
     assert g.shapes is not None
     g.shapes[cotangent] = g.shape(top)
     back = sweep(g, {top: cotangent}, [variable]).get(variable)

@@ -44,7 +44,6 @@ from .values import (
     a_kind,
     described,
     expect,
-    is_boolean,
     key_span,
     kind_of,
     value_span,
@@ -552,8 +551,12 @@ _FORMULA = ("number", "boolean", "array", "expression")
 
 def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
     """Arithmetic takes numbers, logic truth values; each refuses the other, and all else."""
-    if op.name in ("=", "!=") and len({kind_of(arg) for arg in args} - {"array"}) == 1:
-        return
+    if op.name in ("=", "!="):  # these compare what is of one sort
+        formulas = {kind_of(arg) in _FORMULA for arg in args}
+        if formulas == {False} or (
+            formulas == {True} and len({sh.is_boolean(arg) for arg in args}) == 1
+        ):
+            return
     for i, arg in enumerate(args):
         if kind_of(arg) not in _FORMULA:
             raise NablispError(
@@ -562,7 +565,7 @@ def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
                 span=value_span(form, i),
                 hint=f"{usage(op)}  {op.doc}",
             )
-        truth = is_boolean(arg)
+        truth = sh.is_boolean(arg)
         wants_truth = op.takes == "boolean" or (op.takes == "choice" and i == 0)
         if wants_truth and not truth:
             raise NablispError(
@@ -631,7 +634,7 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
     for value in values:
         if kind_of(value) not in _FORMULA:
             raise NablispError("type", f"an array holds numbers, not {described(value)}")
-    if len({is_boolean(value) for value in values}) == 2:
+    if len({sh.is_boolean(value) for value in values}) == 2:
         raise NablispError("type", "an array holds numbers or truth values, not both",
                            hint="choose numbers with where: (where c 1 0)")  # fmt: skip
     if any(isinstance(v, Expr) for v in values):
@@ -649,7 +652,7 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
             "shape", "the parts of an array differ in shape: "
             + " and ".join(sh.show(s) for s in sorted(lengths, key=str)))  # fmt: skip
     session.budget.array((len(values), *(lengths.pop() if lengths else ())))
-    return np.array(values, dtype=bool if any(is_boolean(v) for v in values) else np.float64)
+    return np.array(values, dtype=bool if any(sh.is_boolean(v) for v in values) else np.float64)
 
 
 def form_row(

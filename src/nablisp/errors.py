@@ -180,5 +180,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     folded = {k.lower().replace("_", "-"): k for k in reversed(known)}
     if (same := folded.get(name.lower().replace("_", "-"))) is not None:
         return same
+    if len(name) == 1:  # near to anything
+        return None
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return close[0] if close else None

@@ -34,7 +34,7 @@ from .expr import (
 
 ADD, SUB, NEG, MUL, DIV, POW = (OPS[name] for name in ("+", "-", "neg", "*", "/", "**"))
 WHERE, AND, OR, NOT = (OPS[name] for name in ("where", "and", "or", "not"))
-SUM, MEAN, ROWS = (OPS[name] for name in ("sum", "mean", "rows"))
+SUM, MEAN, FILL, ROWS = (OPS[name] for name in ("sum", "mean", "fill", "rows"))
 
 LOOK = 8
 """How many factors or terms are looked into; without a bound, flattening is quadratic."""
@@ -129,16 +129,20 @@ class Graph:
 
         order = postorder(*roots)
         self.load(*(node for node in order if not isinstance(node, Call)))
-        if self.shapes is None and any(isinstance(n, Call) and n.op.shape for n in order):
-            self.load(Call(ROWS, ()))
+        if self.shapes is not None or any(isinstance(n, Call) and n.op.shape for n in order):
+            self.load(*roots)  # for its shapes, which what is rebuilt may lose: v - v is 0
         place: dict[Expr, int] = {}
         for node in order:
             if isinstance(node, Call):
                 args = tuple([place[arg] for arg in node.args])
+                if node.op.shape is not None:
+                    args = tuple([self.full(place[arg], self.memo[arg]) for arg in node.args])
                 place[node] = self.tidy(node.op, args, node.options)
             else:
                 place[node] = self.leaf(node)
-        return [place[root] for root in roots]
+        if self.shapes is None:
+            return [place[root] for root in roots]
+        return [self.full(place[root], self.memo[root]) for root in roots]
 
     def leaf(self, node: Expr) -> int:
         """The id of a number, array or name."""
@@ -641,7 +645,8 @@ class Graph:
         if len(shown) == len(shape) and len(target) == 0:
             return self.call("sum", i)
         for back in shown:
-            i = self.call("sum", i, axis=back, keep=True)
+            if -back <= len(target):
+                i = self.call("sum", i, axis=back, keep=True)
         while len(self.shape(i)) > len(target):
             i = self.call("sum", i, axis=0)
         return i
@@ -657,9 +662,15 @@ class Graph:
         shape = self.shape(i)
         if not shape:
             return i
+        if self.ops[i] is FILL and axis is None and not keep and not self.shape(self.args[i][0]):
+            (one, _) = self.args[i]
+            return one if op is MEAN else self.mul(one, self.count(shape))
         coefficient, factors = self.view(i)
         outer = [f for f in factors if self.shape(f[0]) == ()]
         inner = tuple(f for f in factors if self.shape(f[0]) != ())
+        core = self.product(1, inner)
+        if self.shape(core) != shape:  # what had the shape cancelled
+            return self.node(op, (i,), options_of({"axis": axis, "keep": keep}))
         if op is SUM and (rows := (self.node(ROWS, ()), -1)) in outer:
             lengths = shape if axis is None else (shape[axis],)
             if sh.ROWS in lengths:
@@ -667,7 +678,7 @@ class Graph:
                 outer.remove(rows)
                 for length in lengths:
                     coefficient *= length if isinstance(length, int) else 1
-        core = self.node(op, (self.product(1, inner),), options_of({"axis": axis, "keep": keep}))
+        core = self.node(op, (core,), options_of({"axis": axis, "keep": keep}))
         return self.mul(self.product(coefficient, tuple(outer)), core)
 
 

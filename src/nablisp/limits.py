@@ -100,8 +100,13 @@ class Budget:
             self.check("nodes", self.nodes)
 
     def clock(self) -> None:
+        """Refuse to go on after the deadline."""
         if time.monotonic() > self._deadline:
-            self.check("seconds", self.limits.seconds + 1)
+            raise NablispError(
+                "limit",
+                f"this takes longer than the limit of {self.limits.seconds:g} seconds",
+                hint="the host sets it with Limits(seconds=…)",
+            )
 
     def array(self, shape: tuple[int, ...]) -> None:
         """Refuse an array of binary64 numbers before it is made."""

@@ -18,7 +18,7 @@ STATUS = {
     "patience": "no better for too long; the best parameters are kept",
     "time": "the time was up",
     "stalled": "no progress, and not a minimum",
-    "interrupted": "interrupted; the best parameters are kept",
+    "interrupted": "stopped from the keyboard",
     "diverged": "the loss left all bounds; the best parameters are kept",
 }
 

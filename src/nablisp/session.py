@@ -19,8 +19,9 @@ from .forms import Form, Number
 from .limits import Budget, Limits
 from .printer import text as print_text
 from .reader import read
-from .shapes import Shape, ShapeEnv, call_shape, shape_of
-from .values import Closure, Parameter, Value
+from .shapes import Shape, ShapeEnv, call_shape, shape_of, show
+from .train import in_range
+from .values import Parameter, Value, expect, kind_of
 
 FORMS = (core, calculus, running, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
@@ -50,7 +51,7 @@ class Session:
     ) -> None:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
-        self.seed = seed
+        self.seed = in_range("seed", seed, "seed")
         self.backend = backend
         self.write = write or print
         self.note: Callable[[str], None] = note or (lambda line: None)
@@ -60,7 +61,8 @@ class Session:
         self.columns: dict[str, np.ndarray[Any, Any]] = {}
         self.classes: dict[str, tuple[str, ...]] = {}
         self.overrides: dict[str, Value] = {}
-        self.journal: list[tuple[str, Any]] = []
+        """what names mean whatever the program says"""
+        self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
@@ -78,8 +80,8 @@ class Session:
         if data is not None:
             self.declare_columns(table.as_columns(data, budget=self.budget))
         value = None
-        for _, value in self.values(text, name=name):
-            pass
+        for _, found in self.values(text, name=name):
+            value = found
         return value
 
     def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
@@ -101,6 +103,8 @@ class Session:
             return (self.definitions[name],)
         if name in self.parameters or name in self.columns:
             return (Sym(name),)
+        if name in self.overrides:
+            return (self.overrides[name],)
         for known in (CONSTANTS, OPS, FUNCTIONS):
             if name in known:
                 return (known[name],)
@@ -109,7 +113,7 @@ class Session:
 
     def callable_names(self) -> list[str]:
         """Every name that may stand at the head of a list."""
-        own = [n for n, v in self.definitions.items() if isinstance(v, Closure)]
+        own = [n for n, v in self.definitions.items() if kind_of(v) == "function"]
         return [*OPS, *SPECIAL, *FUNCTIONS, *self.prelude(), *own]
 
     def prelude(self) -> dict[str, Value]:
@@ -149,17 +153,18 @@ class Session:
         self, columns: Mapping[str, np.ndarray[Any, Any]], span: Span | None = None
     ) -> None:
         """Columns by name; all columns of a session have one number of rows."""
+        columns = {n: self._overridden(n, c, ("array",), span) for n, c in columns.items()}
         others = {n: c for n, c in self.columns.items() if n not in columns}
         for name, column in columns.items():
             self.refuse(name, span, "column")
-            for other, known in others.items():
-                if len(known) != len(column):
-                    raise NablispError(
-                        "data",
-                        f"{name} has {len(column)} rows and {other} has {len(known)}",
-                        span=span,
-                        hint=f"all columns have one number of rows; (forget {other}) drops one",
-                    )
+            other, known = next(iter(others.items()), (name, column))
+            if len(known) != len(column):
+                raise NablispError(
+                    "data",
+                    f"{name} has {len(column)} rows and {other} has {len(known)}",
+                    span=span,
+                    hint=f"all columns have one number of rows; (forget {other}) drops one",
+                )
             others[name] = column
         self.columns.update(columns)
         self._shapes = None
@@ -167,11 +172,17 @@ class Session:
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
         self.refuse(name, span, "parameter")
-        if name in self.overrides:
-            parameter.start = parameter.value = self.overrides[name]
+        value = self._overridden(name, parameter.value, ("number", "array"), span)
+        parameter.start = parameter.value = value
         self.parameters[name] = parameter
         self._shapes = None
         self._memo.clear()
+
+    def _overridden(
+        self, name: str, value: Value, kinds: tuple[str, ...], span: Span | None
+    ) -> Value:
+        """What the command line says instead of the program, if it does."""
+        return expect(self.overrides.get(name, value), kinds, f"{name}, given by -D,", span)
 
     def forget(self, name: str, span: Span | None) -> None:
         """Free a name; NablispError "unbound-name" if nothing holds it."""
@@ -221,26 +232,58 @@ class Session:
 
         Given one column, all columns come from the call.
         """
-        given = given or {}
+        given = dict(given or {})
         env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
+        rows: int | None = None
         own_columns = not any(name in self.columns for name in given)
         if own_columns:
             env.update(self.columns)
+            rows = len(next(iter(self.columns.values()))) if self.columns else None
+        else:
+            rows = self._fitted(given)
+        for name, value in given.items():
+            shape = self.shapes.get(name, ())
+            if name in self.parameters and shape and np.ndim(value) != len(shape):
+                raise NablispError(
+                    "shape",
+                    f"{name} has shape {show(shape)}, and was given {show(np.shape(value))}",
+                )
         env.update(given)
         mapped = {
             n for n, v in given.items()
             if np.ndim(v) and n not in self.columns and not self.shapes.get(n)
         }  # fmt: skip
         check_mapped(root, mapped)
-        columns = [c for n, c in env.items() if n in self.columns and np.ndim(c)]
-        if columns:
-            env[ROWS] = len(columns[0])
+        if rows is not None:
+            env[ROWS] = rows
         try:
             return evaluate([root], env, budget=self.budget)[0]
         except NablispError as error:
             if error.kind == "unbound-name" and not own_columns:
                 error.hint = "given one column, all columns come from the call"
             raise
+
+    def _fitted(self, given: dict[str, Value]) -> int:
+        """The number of rows of the columns given in a call; numbers stand for all rows."""
+        columns = {name: value for name, value in given.items() if name in self.columns}
+        lengths = {name: len(value) for name, value in columns.items() if np.ndim(value)}
+        if len(set(lengths.values())) > 1:
+            raise NablispError(
+                "shape",
+                "columns have one number of rows, and these differ: "
+                + ", ".join(f"{name} has {n}" for name, n in lengths.items()),
+            )
+        for name, value in columns.items():
+            own = self.columns[name].shape[1:]
+            if np.shape(value)[1:] != own or (own and not np.ndim(value)):
+                raise NablispError(
+                    "shape",
+                    f"{name} has shape {show(self.shapes[name])}, and was given "
+                    f"{show(np.shape(value))}",
+                )
+            if lengths and not np.ndim(value):
+                given[name] = np.full(next(iter(lengths.values())), float(value))
+        return next(iter(lengths.values()), 1)
 
     def random(self) -> np.random.Generator:
         """The next stream of random numbers: a function of the seed and how many came before."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from .errors import NablispError
-from .expr import Call, Const, Expr, Options, Sym, postorder
+from .expr import Call, Const, Expr, Num, Options, Sym, postorder
 
 ROWS = "rows"
 Dim = int | str
@@ -57,7 +57,7 @@ def call_shape(node: Call, shapes: Sequence[Shape]) -> Shape:
             from .printer import brief
 
             error.hint = "\n".join(
-                f"{brief(arg)} has shape {show(shape)}"
+                f"{brief(arg)} " + (f"has shape {show(shape)}" if shape else "is a number")
                 for arg, shape in zip(node.args, shapes, strict=True)
             )
         raise error from None
@@ -185,6 +185,7 @@ def picked(shapes: Sequence[Shape]) -> Shape:
     values, index = shapes
     if not values:
         raise refuse("pick takes one element per row of an array, not of a number")
+    _fixed(values[-1], "pick")
     return broadcast(values[:-1], index)
 
 
@@ -201,7 +202,8 @@ def stacked(shapes: Sequence[Shape], axis: int = 0) -> Shape:
 def concatenated(shapes: Sequence[Shape], axis: int = 0) -> Shape:
     first = shapes[0]
     at = axis_of(axis, len(first))
-    if any((*s[:at], *s[at + 1 :]) != (*first[:at], *first[at + 1 :]) for s in shapes):
+    others = (*first[:at], *first[at + 1 :])
+    if any(len(s) != len(first) or (*s[:at], *s[at + 1 :]) != others for s in shapes):
         raise refuse("concat joins arrays that differ only along its axis")
     total = sum(_fixed(s[at], "concat") for s in shapes)
     return (*first[:at], total, *first[at + 1 :])
@@ -223,6 +225,16 @@ def same_rows(shapes: Iterable[Shape]) -> bool:
 def of_value(value: Any) -> Shape:
     """The shape of a number or array."""
     return tuple(getattr(value, "shape", ()))
+
+
+def is_boolean(value: Any) -> bool:
+    """Is this a truth value, an array of them, or an expression that will be one?"""
+    while isinstance(value, Call) and (value.op.result == "choice" or value.op.name == "stack"):
+        value = value.args[-1]
+    if isinstance(value, Call):
+        return bool(value.op.result == "boolean")
+    held = value.value if isinstance(value, (Num, Const)) else value
+    return isinstance(held, bool) or getattr(getattr(held, "dtype", None), "kind", "") == "b"
 
 
 def option(options: Options, name: str, default: Any = None) -> Any:

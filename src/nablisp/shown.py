@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import os
+import re
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -34,6 +36,18 @@ def value_object(session: Session, value: Value, line: int | None) -> dict[str, 
     if kind in ("number", "boolean", "string", "array"):
         found["value"] = jsonable(value)
     return found | {"text": session.text(value), "line": line}
+
+
+def wants_color(choice: str, stream: TextIO) -> bool:
+    """Does a stream get colour: `always`, `never`, or on a terminal that NO_COLOR does not bar?"""
+    barred = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return choice == "always" or (choice == "auto" and stream.isatty() and not barred)
+
+
+def painted(drawn: str) -> str:
+    """A drawn error with its first word and its carets in red."""
+    first = re.sub(r"^error:", "\x1b[1;31merror:\x1b[0m", drawn)
+    return re.sub(r"(?m)^( +)(\^+)$", "\\1\x1b[31m\\2\x1b[0m", first, count=1)
 
 
 def jsonable(value: Any) -> Any:

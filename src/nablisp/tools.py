@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from .elaborate import FUNCTIONS, LATER, SPECIAL, Machine, form_row, usage
 from .errors import NablispError, nearest
 from .expr import OPS, Op
 from .files import open_file
-from .forms import Symbol
+from .forms import String, Symbol
 from .optimizers import OPTIMIZERS, SCHEDULES
 from .printer import brief, text
 from .reader import read
+from .saved import script
 from .shapes import show
-from .values import Arguments, Closure, Parameter, Primitive, Value, expect, kind_of
+from .values import Arguments, Closure, Primitive, Value, expect, kind_of
 
 
 @form_row("help", "(help) or (help name)", "what a name is and does", (0, 1), raw=True)
 def help_(a: Arguments) -> None:
-    a.session.write(
-        help_text(a.session, a.given[0].name)
-        if a.given and isinstance(a.given[0], Symbol)
-        else _contents(a.session)
-    )
+    if not a.given:
+        a.session.write(_contents(a.session))
+        return
+    match a.given[0]:
+        case Symbol(name) | String(name):
+            try:
+                a.session.write(help_text(a.session, name))
+            except NablispError as error:
+                raise error.at(a.at(0)) from None
+        case other:
+            raise NablispError("type", f"help takes a name, not {brief(other)}", span=other.span,
+                               hint="(help) lists what there is")  # fmt: skip
 
 
 def help_text(session: Any, name: str) -> str:
@@ -116,6 +123,8 @@ def env(a: Arguments) -> None:
             low = "-inf" if parameter.low is None else text(parameter.low)
             high = "inf" if parameter.high is None else text(parameter.high)
             facts.append(f"within {low} … {high}")
+        if parameter.rate is not None:
+            facts.append(f"rate {text(parameter.rate)}")
         if parameter.fixed:
             facts.append("fixed")
         session.write("  ".join(facts))
@@ -127,9 +136,21 @@ def env(a: Arguments) -> None:
 
 @form_row("load", '(load "other.gd")', "run another script in this session", (1, 1))
 def load(a: Arguments) -> Machine:
-    name = expect(a.given[0], ("string",), "what load opens")
-    for form in source_forms(a.session, name):
-        yield form, None
+    name = expect(a.given[0], ("string",), "what load opens", a.at(0))
+    loading = a.session.loading
+    if name in loading:
+        raise NablispError("file", f"{name} is being loaded already", span=a.at(0),
+                           hint="a script cannot load itself")  # fmt: skip
+    try:
+        forms = source_forms(a.session, name)
+    except NablispError as error:
+        raise error.at(a.at(0)) from None
+    loading.append(name)
+    try:
+        for form in forms:
+            yield form, None
+    finally:
+        loading.remove(name)
     return None
 
 
@@ -146,42 +167,16 @@ def source_forms(session: Any, name: str) -> list[Any]:
     return read(source, name=name, budget=session.budget)
 
 
-@form_row("save", '(save "session.gd")', "write the session as a script that runs again: parameters "
-          "at their current values, columns in full", (1, 1))  # fmt: skip
+@form_row("save", '(save "session.gd")', "write the session as a script that runs again: "
+          "parameters at their current values, columns in full", (1, 1))  # fmt: skip
 def save(a: Arguments) -> None:
-    name = expect(a.given[0], ("string",), "what save writes")
-    script = as_script(a.session)
-    with open_file(a.session.root, name, "w") as file:
-        file.write(script)
-
-
-def as_script(session: Any) -> str:
-    """The session as a program: columns, parameters and definitions, as they are now."""
-    lines = []
-    for name, column in session.columns.items():
-        lines.append(f"(data {name} {text(column)})")
-    for name, parameter in session.parameters.items():
-        lines.append(_parameter_line(name, parameter))
-    for name, value in session.definitions.items():
-        match value:
-            case Closure(source=source) if source:
-                lines.append(source.strip())
-            case Op():
-                lines.append(f"(define ({name} x) {text(value.meaning)})")
-                lines.append(f"(define-derivative ({name} x) {text(value.slopes[0])})")
-            case _ if kind_of(value) in ("number", "boolean", "string", "array", "expression"):
-                lines.append(f"(define {name} {text(value)})")
-            case _:
-                lines.append(f"; {name} was a {kind_of(value)}, which has no text")
-    return "\n".join(lines) + "\n"
-
-
-def _parameter_line(name: str, parameter: Parameter) -> str:
-    value = parameter.value
-    facts = {"min": parameter.low, "max": parameter.high, "lr": parameter.rate,
-             "fixed": parameter.fixed or None}  # fmt: skip
-    shown = "".join(f" :{key} {text(fact)}" for key, fact in facts.items() if fact is not None)
-    number = text(value)
-    return f"(param {name} {number}{shown})"
-
-
+    name = expect(a.given[0], ("string",), "what save writes", a.at(0))
+    whole = script(a.session)
+    try:
+        with open_file(a.session.root, name, "w") as file:
+            file.write(whole)
+    except NablispError as error:
+        raise error.at(a.at(0)) from None
+    except OSError as error:
+        raise NablispError("file", f'"{name}" cannot be written: {error.strerror}',
+                           span=a.at(0)) from None  # fmt: skip

@@ -9,8 +9,9 @@ judges hold-out, patience and time between calls. Nothing here prints.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from .limits import Budget
 from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief, number
 from .results import Result
-from .shapes import ShapeEnv, shape_of, show
+from .shapes import ShapeEnv, is_boolean, shape_of, show
 
 STEPS = 1000
 """How many steps are taken when nothing says."""
@@ -35,6 +36,31 @@ RUNAWAY = 1e10
 SLICE = 0.05
 """Seconds between looks at the clock."""
 TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
+
+
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "lr": (lambda v: 0 <= v < inf, "a number from 0"),
+    "steps": (lambda v: 0 <= v < inf and v == int(v), "a whole number from 0"),
+    "epochs": (lambda v: 0 <= v < inf and v == int(v), "a whole number from 0"),
+    "batch": (lambda v: 1 <= v < inf and v == int(v), "a whole number from 1"),
+    "holdout": (lambda v: 0 < v < 1, "a fraction between 0 and 1"),
+    "patience": (lambda v: 1 <= v < inf and v == int(v), "a whole number from 1"),
+    "seed": (lambda v: 0 <= v <= 2**53 and v == int(v), "a whole number from 0 to 2^53"),
+    "tol": (lambda v: 0 <= v < inf, "a number from 0"),
+    "seconds": (lambda v: v >= 0, "a number from 0"),
+    "clip": (lambda v: v > 0, "a positive number"),
+    "weight-decay": (lambda v: 0 <= v < inf, "a number from 0"),
+}
+"""What the options that are numbers may be."""
+
+
+def in_range(name: str, value: Any, what: str = "") -> Any:
+    """The value of an option, or NablispError "value" that says what it may be."""
+    value = as_value(value, what or f":{name}")
+    fits, words = RANGES.get(name, (isfinite, "a finite number"))
+    if isinstance(value, (bool, np.ndarray)) or not fits(value):
+        raise NablispError("value", f"{what or f':{name}'} must be {words}, not {brief(value)}")
+    return int(value) if words.startswith("a whole") else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +122,25 @@ def train(
     neither parameter nor column, "value" for an option out of range.
     """
     columns = table.as_columns(data) if data is not None else {}
-    settings = {
-        name: options.pop(name)
-        for name in list(options)
-        if any(name in row.settings for row in OPTIMIZERS.values())
-    }
-    unknown = set(options) - set(Options.__dataclass_fields__)
-    if unknown:
-        name = min(unknown)
-        close = nearest(name, Options.__dataclass_fields__)
-        raise NablispError(
-            "keyword", f"train has no option {name}", hint=f"did you mean {close}?" if close else ""
-        )
+    settings = {}
+    for name in list(options):
+        word = name.replace("_", "-")
+        if any(name in row.settings for row in OPTIMIZERS.values()):
+            settings[name] = in_range(name, options.pop(name))
+        elif name not in Options.__dataclass_fields__:
+            close = nearest(name, Options.__dataclass_fields__)
+            raise NablispError(
+                "keyword", f"train has no option {name}",
+                hint=f"did you mean {close}?" if close else "")  # fmt: skip
+        elif word in RANGES and options[name] is not None:
+            options[name] = in_range(word, options[name])
+    rates = lr if isinstance(lr, Mapping) else {}
     chosen = Options(
-        lr=None if isinstance(lr, Mapping) else lr,
-        rates=lr if isinstance(lr, Mapping) else {},
+        lr=None if lr is None or isinstance(lr, Mapping) else in_range("lr", lr),
+        rates={name: in_range("lr", rate, f"the rate of {name}") for name, rate in rates.items()},
         schedule=(schedule[0], tuple(schedule[1:])) if schedule else None,
         until=None if until is None else as_expr(until),
-        wrt=None if wrt is None else tuple(wrt),
+        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
         settings=settings,
         **options,
     )
@@ -145,6 +172,7 @@ class _Run:
         self, loss: Expr, params: Mapping[str, Any], columns: Mapping[str, Any], options: Options,
         budget: Budget,
     ) -> None:  # fmt: skip
+        params = {name: _native(value) for name, value in params.items()}
         self.loss, self.options, self.budget = loss, options, budget
         self.row = _optimizer(options)
         self.backend: Backend = backend(options.backend)
@@ -155,64 +183,73 @@ class _Run:
         }
         inside = names(loss)
         self.moving = _moving(inside, params, options)
-        _check_loss(loss, self.shapes, inside, params, columns)
+        _check_loss(loss, self.shapes, params, options)
         self.fixed = {n: v for n, v in params.items() if n not in self.moving}
         self.columns = {n: c for n, c in columns.items() if n in inside or _used(options, n)}
         self.held: dict[str, Any] = {}
+        self.kept: Any = range(self.rows)
         if options.holdout is not None:
-            kept, held = table.split(self.rows, options.holdout, options.seed)
+            self.kept, held = table.split(self.rows, options.holdout, options.seed)
             self.held = {n: c[held] for n, c in self.columns.items()}
-            self.columns = {n: c[kept] for n, c in self.columns.items()}
-            self.rows = len(kept)
+            self.columns = {n: c[self.kept] for n, c in self.columns.items()}
+            self.rows = len(self.kept)
         self.batch = self._batch()
         self.total = self._total()
         self.start = {n: params[n] for n in self.moving}
         self.slopes = gradient(loss, [Sym(n) for n in self.moving], self.shapes)
         given = {n: as_expr(v) for n, v in self.fixed.items()}
-        replaced = substitute([loss, *self.slopes], {Sym(n): v for n, v in given.items()})
-        self.fixed_loss, self.fixed_slopes = replaced[0], replaced[1:]
+        replaced = substitute(
+            [loss if options.until is None else options.until, loss, *self.slopes],
+            {Sym(n): v for n, v in given.items()},
+        )
+        self.until, self.fixed_loss, *self.fixed_slopes = replaced
         names_in = [*self.moving, *self.columns, ROWS]
         self.measure = self.backend.compile([self.fixed_loss, *self.fixed_slopes], names_in)
+        self.ends = self._ends()
+        self.ended = self.backend.compile(list(self.ends.values()), names_in)
 
     # ---- the parts of a step ---------------------------------------------------------------------
 
     def _batch(self) -> int | None:
-        batch = self.options.batch
-        if batch is None:
+        if self.options.batch is None:
             return None
         if not self.columns:
             raise NablispError("value", ":batch needs columns, and this loss has none")
-        _positive(":batch", batch)
-        return min(batch, self.rows)
+        return min(self.options.batch, self.rows)
 
     def _total(self) -> int | None:
         """How many steps at most."""
         o = self.options
-        for name, count in ((":steps", o.steps), (":epochs", o.epochs)):
-            if count is not None and (count < 0 or count != int(count)):
-                raise NablispError("value", f"{name} must be a whole number, not {number(count)}")
-        per_epoch = -(-self.rows // self.batch) if self.batch else 1
-        if o.epochs is not None:
-            total = int(o.epochs) * per_epoch
-            return total if o.steps is None else min(total, int(o.steps))
-        if o.steps is not None:
-            return int(o.steps)
-        return None if o.seconds is not None else STEPS
+        per_epoch = ceil(self.rows / self.batch) if self.batch else 1
+        most = [n for n in (o.steps, None if o.epochs is None else o.epochs * per_epoch)
+                if n is not None]  # fmt: skip
+        return min(most) if most else None if o.seconds is not None else STEPS
+
+    def _ends(self) -> dict[str, Expr]:
+        """What ends a run well, as conditions over all rows."""
+        found = {}
+        if self.options.tol is not None:
+            found["tol"] = _op("<=", self._steepest(), self.options.tol)
+        if self.options.until is not None:
+            found["until"] = self.until
+        return found
+
+    def _steepest(self) -> Expr:
+        """The largest entry of the gradient."""
+        largest = [_op("amax", _op("abs", slope)) for slope in self.fixed_slopes]
+        return _op("max", *largest) if len(largest) > 1 else largest[0]
 
     def step(self, ceiling: float) -> tuple[Step, dict[str, Any]]:
         """The bundle, and the state it starts from."""
         o, row = self.options, self.row
         slopes = dict(zip(self.moving, self.fixed_slopes, strict=True))
         loss = self.fixed_loss
-        largest = _op("max", *(_largest(g) for g in slopes.values())) if len(slopes) > 1 else (
-            _largest(next(iter(slopes.values()))))  # fmt: skip
-        stop = {"diverged": _op("not", _op("finite?", _op("+", loss, largest)))}
-        stop["runaway"] = _op(">", loss, ceiling)
-        if o.tol is not None:
-            stop["tol"] = _op("<=", largest, float(o.tol))
-        if o.until is not None:
-            stop["until"] = substitute(
-                [o.until], {Sym(n): as_expr(v) for n, v in self.fixed.items()})[0]  # fmt: skip
+        stop = {
+            "diverged": _op("not", _op("finite?", _op("+", loss, self._steepest()))),
+            "runaway": _op(">", loss, ceiling),
+        }
+        if self.whole:  # a batch is no judge of these
+            stop.update(self.ends)
         if self.batch and self.rows % self.batch:  # a short last batch counts for its rows
             share = _op("/", _op("rows"), float(self.batch))
             slopes = {n: _op("*", share, g) for n, g in slopes.items()}
@@ -278,22 +315,24 @@ class _Run:
                     "unbound-name", f":lr names {name}, which is not trained here",
                     hint=f"did you mean {close}?" if close else "")  # fmt: skip
         base = self.row.rate if o.lr is None else o.lr
-        for name, rate in (("lr", base), *o.rates.items()):
-            if not (isinstance(rate, (int, float)) and 0 <= rate < float("inf")):
-                raise NablispError(
-                    "value", f"the learning rate of {name} must be a number from 0, not {rate}")  # fmt: skip
         if o.schedule is None:
             return {n: Num(o.rates.get(n, base)) for n in self.moving}
+        if o.lr is not None:
+            raise NablispError(
+                "value", ":schedule gives the rate of every step, and :lr another",
+                hint="leave one of them out")  # fmt: skip
         kind, args = o.schedule
         if kind not in SCHEDULES:
             close = nearest(kind, SCHEDULES)
             raise NablispError(
                 "value", f"there is no schedule called {kind}",
-                hint=f"did you mean {close}?" if close else f"there are {', '.join(SCHEDULES)}")  # fmt: skip
+                hint=f"did you mean {close}?" if close else f"one of {', '.join(SCHEDULES)}"
+            )  # fmt: skip
         signature, text = SCHEDULES[kind]
         if len(args) != signature.count(" "):
             raise NablispError(
-                "arity", f"{kind} takes {signature.count(' ')} numbers", hint=signature)
+                "arity", f"{kind} takes {signature.count(' ')} numbers, not {len(args)}",
+                hint=signature)  # fmt: skip
         if self.total is None:
             raise NablispError("value", "a schedule needs :steps or :epochs", hint=signature)
         rule = substitute(
@@ -312,55 +351,72 @@ class _Run:
     def at(self, params: Mapping[str, Any], columns: Mapping[str, Any] | None = None) -> list[Any]:
         """Loss and gradients over all rows."""
         columns = self.columns if columns is None else columns
-        count = float(len(next(iter(columns.values())))) if columns else 0.0
-        return self.measure(*(params[n] for n in self.moving), *columns.values(), count)
+        return self.measure(*(params[n] for n in self.moving), *columns.values(),
+                            self._count(columns))  # fmt: skip
+
+    def _count(self, columns: Mapping[str, Any]) -> float:
+        return float(len(next(iter(columns.values())))) if columns else float(self.rows)
 
     def go(self) -> Generator[Progress, None, Result]:
         began = time.perf_counter()
-        first, *slopes = (float(v) if np.ndim(v) == 0 else v for v in self.at(self.start))
-        step, state = self.step(RUNAWAY * (1 + abs(first)))
+        first = float(self.at(self.start)[0])
+        self.ceiling = RUNAWAY * (1 + abs(first))
+        step, state = self.step(self.ceiling)
         records: dict[str, list[Any]] = {name: [] for name in step.emit}
-        best, best_loss, waited, done, held = dict(self.start), np.inf, 0, 0, None
+        best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
         reason: str | None = None
         size, epoch = 1, 0
         judged = self.options.patience is not None or bool(self.held)
         columns, windows = self._epoch(epoch)
-        while reason is None and (self.total is None or done < self.total):
-            if self.options.seconds is not None and (
-                time.perf_counter() - began >= self.options.seconds
-            ):
-                reason = "time"
-                break
-            some = self._some(windows, done, size, judged)
-            before = time.perf_counter()
-            ran = self.backend.iterate(step, state, columns, some)
-            spent = time.perf_counter() - before
-            state, reason = ran.state, ran.stop
-            done += ran.steps
-            for name, values in ran.records.items():
-                records[name] += values
-            if spent < SLICE / 2:
-                size = min(2 * size, 1_000_000)
-            elif spent > SLICE:
-                size = max(1, size // 2)
-            windows = windows[ran.steps :] if self.batch else windows
-            ended = (self.whole and judged) or (self.batch is not None and not windows)
-            if ended and reason is None:
-                held = self._judge(state, records["loss"])
-                waited = 0 if held < best_loss else waited + 1
-                if held < best_loss:
-                    best, best_loss = {n: state[n] for n in self.moving}, held
-                if self.options.patience is not None and waited >= self.options.patience:
-                    reason = "patience"
-            if self.batch and not windows:
-                epoch += 1
-                columns, windows = self._epoch(epoch)
-            self.budget.clock()
-            yield Progress(done, self.total, _last(records["loss"], first),
-                           time.perf_counter() - began)  # fmt: skip
+        try:
+            while reason is None and (self.total is None or done < self.total):
+                if self.options.seconds is not None and (
+                    time.perf_counter() - began >= self.options.seconds
+                ):
+                    reason = "time"
+                    break
+                some = self._some(windows, done, size, judged)
+                before = time.perf_counter()
+                ran = self.backend.iterate(step, state, columns, some)
+                spent = time.perf_counter() - before
+                state, reason = ran.state, ran.stop
+                done += ran.steps
+                for name, values in ran.records.items():
+                    records[name] += values
+                if spent < SLICE / 2:
+                    size = min(2 * size, 1_000_000)
+                elif spent > SLICE:
+                    size = max(1, size // 2)
+                if self.batch:
+                    windows = windows[ran.steps :]
+                    looks = not windows
+                    if looks:
+                        epoch += 1
+                        columns, windows = self._epoch(epoch)
+                        reason = reason or self._end(state)
+                else:
+                    looks = judged
+                if looks and reason in (None, *self.ends):
+                    found = self._judge(state, records["loss"])
+                    waited = 0 if found < best_loss else waited + 1
+                    if found < best_loss:
+                        best, best_loss = {n: state[n] for n in self.moving}, found
+                    if self.options.patience is not None and waited >= self.options.patience:
+                        reason = reason or "patience"
+                self.budget.clock()
+                loss = float(records["loss"][-1]) if records["loss"] else first
+                yield Progress(done, self.total, loss, time.perf_counter() - began)
+        except KeyboardInterrupt:
+            reason = "interrupted"
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
         return self._result(reason, state, best, records, done, first, began)
+
+    def _end(self, state: Mapping[str, Any]) -> str | None:
+        """The reason to end after an epoch, judged over all rows."""
+        values = self.ended(*(state[n] for n in self.moving), *self.columns.values(),
+                            float(self.rows))  # fmt: skip
+        return next((reason for reason, true in zip(self.ends, values, strict=True) if true), None)
 
     def _epoch(self, epoch: int) -> tuple[dict[str, Any], list[Window]]:
         """The columns in this epoch's order, and its batches."""
@@ -384,7 +440,7 @@ class _Run:
             return float(self.at(state, self.held)[0])
         if self.whole:
             return float(self.at(state)[0])
-        return float(np.mean(losses[-(-(-self.rows // (self.batch or 1))) :]))
+        return float(np.mean(losses[-ceil(self.rows / (self.batch or self.rows)) :]))
 
     # ---- the outcome -----------------------------------------------------------------------------
 
@@ -395,22 +451,21 @@ class _Run:
         status = {"runaway": "diverged", "tol": "converged", None: "steps"}.get(reason, reason)
         assert status is not None
         last = {n: state[n] for n in self.moving}
-        diverged = status == "diverged"
-        keep = diverged or status in ("patience", "interrupted") or bool(self.held)
-        params = dict(best) if keep else last
+        keeps = status in ("diverged", "patience") or bool(self.held)
+        params = dict(best) if keeps or (status == "interrupted" and self.whole) else last
         loss, *slopes = self.at(params)
-        if not keep and not np.isfinite(loss):  # the last step itself left all bounds
-            diverged, status, last = True, "diverged", params
-            params = dict(best)
+        if params is last and not self._sound(loss, slopes):  # the last step itself was one too far
+            status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
-        history = {n: np.array([*v, params[n] if n != "loss" else loss]) for n, v in records.items()}
-        bend = self._curvature(params)
+        history = {n: np.array([*v, loss if n == "loss" else params[n]])
+                   for n, v in records.items()}  # fmt: skip
+        bend = self._curvature(params, status)
         if status == "converged" and bend is not None and bend.eigenvalues[0] < -1e-9 * max(
             abs(e) for e in bend.eigenvalues
         ):
             status = "stalled"
-        notes, trouble = self._trouble(last, done) if diverged else ([], None)
+        notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
         notes += self._advice(status, bend)
         return Result(
             "train", status, {**params}, dict(self.start), float(loss), first,
@@ -419,8 +474,12 @@ class _Run:
             float(self.at(params, self.held)[0]) if self.held else None, trouble=trouble,
         )  # fmt: skip
 
-    def _curvature(self, params: Mapping[str, Any]) -> Curvature | None:
-        if self.row.name not in ("gd", "momentum", "nesterov"):
+    def _sound(self, loss: Any, slopes: Sequence[Any]) -> bool:
+        finite = np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)
+        return bool(finite and loss <= self.ceiling)
+
+    def _curvature(self, params: Mapping[str, Any], status: str) -> Curvature | None:
+        if self.row.name not in ("gd", "momentum", "nesterov") and status != "converged":
             return None
         env = {**params, **self.columns, ROWS: float(self.rows)}
         return curvature(self.fixed_loss, self.moving, self.shapes, env)
@@ -432,11 +491,11 @@ class _Run:
         if found is None:
             return [f"at step {done} the loss had grown over {RUNAWAY:g} times its start"], None
         node, row, value = found
-        where = f", row {row}" if row is not None else ""
+        where = f", row {self.kept[row]}" if row is not None else ""
         return [f"at step {done}{where}: {brief(node)} became {number(value)}"], node
 
     def _advice(self, status: str, bend: Curvature | None) -> list[str]:
-        if bend is None:
+        if bend is None or self.row.name not in ("gd", "momentum", "nesterov"):
             return []
         notes = []
         if status == "diverged" and np.isfinite(bend.limit):
@@ -486,28 +545,14 @@ def _optimizer(options: Options) -> Optimizer:
             f"there is no optimizer called {options.by}",
             hint=f"did you mean {close}?" if close else f"there are {', '.join(OPTIMIZERS)}",
         )
-    for name, value in options.settings.items():
+    for name in options.settings:
         if name not in row.settings:
             raise NablispError(
                 "keyword",
                 f"{row.name} has no setting :{name}",
                 hint=f"it has {', '.join(f':{n}' for n in row.settings) or 'none'}",
             )
-        if not isinstance(value, (int, float)) or not np.isfinite(value):
-            raise NablispError("value", f":{name} must be a number")
-    for word, limit in ((":clip", options.clip), (":patience", options.patience)):
-        if limit is not None:
-            _positive(word, limit)
-    for word, least in ((":tol", options.tol), (":weight-decay", options.weight_decay),
-                        (":seconds", options.seconds)):  # fmt: skip
-        if least is not None and not (isinstance(least, (int, float)) and least >= 0):
-            raise NablispError("value", f"{word} must be a number from 0, not {least}")
     return row
-
-
-def _positive(word: str, value: Any) -> None:
-    if not (isinstance(value, (int, float)) and value > 0):
-        raise NablispError("value", f"{word} must be a positive number, not {value}")
 
 
 def _moving(
@@ -527,34 +572,43 @@ def _moving(
         n for n in params if n in inside and (options.wrt is None or n in options.wrt)
     ]
     if not found:
+        which = "any of the parameters to train" if options.wrt is not None else "any parameter"
         raise NablispError(
             "value",
-            "the loss does not depend on any parameter"
-            + ("" if params else ": none is declared"),
-            hint="declare one: (params m b)",
+            f"the loss does not depend on {which}" + ("" if params else ": none is declared"),
+            hint=f"it depends on {', '.join(inside)}" if options.wrt is not None
+            else "declare one: (params m b)",
         )
     return found
 
 
 def _check_loss(
-    loss: Expr, shapes: ShapeEnv, inside: Mapping[str, Sym], params: Mapping[str, Any],
-    columns: Mapping[str, Any],
-) -> None:  # fmt: skip
-    for name in inside:
-        if name not in params and name not in columns:
-            close = nearest(name, [*params, *columns])
+    loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options: Options
+) -> None:
+    """Refuse a loss or an end that has no value, or is no number or no condition."""
+    inside = names(loss)
+    for name in inside if options.until is None else {**inside, **names(options.until)}:
+        if name not in shapes:
+            close = nearest(name, shapes)
             raise NablispError(
                 "unbound-name",
                 f"{name} has no value: it is neither parameter nor column",
                 hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
             )
-    shape = shape_of(loss, shapes)
-    if shape:
+    if is_boolean(loss):
+        raise NablispError("type", f"the loss is a number, and {brief(loss)} is true or false",
+                           hint="choose numbers with where: (where c 1 0)")  # fmt: skip
+    if options.until is not None and not is_boolean(options.until):
         raise NablispError(
-            "shape",
-            f"the loss has shape {show(shape)}: one value per row or element, not a number",
-            hint="wrap it in mean or sum",
-        )
+            "type", f":until takes a condition, not {brief(options.until)}",
+            hint="a condition is a comparison: (< loss 1e-6)")  # fmt: skip
+    for what, expr in (("the loss", loss), (":until", options.until)):
+        if expr is not None and (shape := shape_of(expr, shapes)):
+            raise NablispError(
+                "shape",
+                f"{what} has shape {show(shape)}: one value per row or element, not a single one",
+                hint="wrap it in mean or sum" if expr is loss else "reduce it: (< (amax e) 1)",
+            )
     for name, start in params.items():
         if name in inside and not np.isfinite(start).all():
             raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
@@ -566,14 +620,6 @@ def _used(options: Options, name: str) -> bool:
 
 def _op(name: str, *args: Any) -> Expr:
     return Call(OPS[name], tuple(as_expr(arg) for arg in args))
-
-
-def _largest(slope: Expr) -> Expr:
-    return _op("amax", _op("abs", slope))
-
-
-def _last(losses: list[Any], first: float) -> float:
-    return float(losses[-1]) if losses else first
 
 
 def _native(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import NablispError, Span
-from .expr import Call, Const, Expr, Num, Op, Sym, substitute
+from .expr import Expr, Op, Sym, substitute
 from .forms import Form, Keyword, List
 
 if TYPE_CHECKING:
@@ -176,16 +176,6 @@ def kind_of(value: Value) -> str:
         case None:
             return "nothing"
     return "result"
-
-
-def is_boolean(value: Value) -> bool:
-    """Is this a truth value, an array of them, or an expression that will be one?"""
-    while isinstance(value, Call) and (value.op.result == "choice" or value.op.name == "stack"):
-        value = value.args[-1]
-    if isinstance(value, Call):
-        return value.op.result == "boolean"
-    held = value.value if isinstance(value, (Num, Const)) else value
-    return isinstance(held, bool) or (isinstance(held, np.ndarray) and held.dtype.kind == "b")
 
 
 def a_kind(value: Value) -> str:

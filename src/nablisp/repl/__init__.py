@@ -1,14 +1,16 @@
-"""The prompt: turns typed lines into forms, and shows their values; the session survives anything."""
+"""The prompt: turns typed lines into forms, and shows their values; it survives any mistake."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import Incomplete, NablispError, draw, visible
+from ..shown import painted, wants_color
 
 
 def prompt(session: Any, *, color: str = "auto") -> None:
@@ -39,7 +41,7 @@ def prompt(session: Any, *, color: str = "auto") -> None:
         event.current_buffer.insert_text("\n")
 
     history = _history_file()
-    plain = color == "never" or (color == "auto" and "NO_COLOR" in os.environ)
+    colored = wants_color(color, sys.stdout)
     typed: PromptSession[str] = PromptSession(
         message="∇ ",
         multiline=True,
@@ -49,7 +51,7 @@ def prompt(session: Any, *, color: str = "auto") -> None:
         history=FileHistory(str(history)) if history else InMemoryHistory(),
         key_bindings=keys,
         prompt_continuation=lambda width, line, wrapped: "· ".rjust(width),
-        color_depth=ColorDepth.DEPTH_1_BIT if plain else None,
+        color_depth=None if colored else ColorDepth.DEPTH_1_BIT,
     )
     print(f"nablisp {__version__}   (help) lists what there is, Ctrl-D leaves")
     count = 0
@@ -60,6 +62,8 @@ def prompt(session: Any, *, color: str = "auto") -> None:
             continue
         except EOFError:
             return
+        if re.fullmatch(r"\(?\s*(exit|quit)\s*\)?", text.strip()):
+            return
         count += 1
         try:
             forms = read(text, name=f"<{count}>", budget=session.budget)
@@ -69,7 +73,8 @@ def prompt(session: Any, *, color: str = "auto") -> None:
                 if value is not None:
                     print(visible(session.text(value)))
         except NablispError as error:
-            print(draw(error), file=sys.stderr)
+            text = draw(error)
+            print(painted(text) if colored else text, file=sys.stderr)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from pygments.lexer import RegexLexer
@@ -32,10 +32,10 @@ class NablispLexer(RegexLexer):
     }
 
     def get_tokens_unprocessed(
-        self, text: str, stack: tuple[str, ...] = ("root",)
+        self, text: str, stack: Iterable[str] = ("root",)
     ) -> Iterator[tuple[int, _TokenType, str]]:
         """Tokens, with names told apart by the tables."""
-        for at, token, value in super().get_tokens_unprocessed(text, stack):
+        for at, token, value in super().get_tokens_unprocessed(text, tuple(stack)):
             if token is Name:
                 yield at, _kind(value), value
             else:
