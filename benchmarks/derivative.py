@@ -253,7 +253,7 @@ def child(function: str, patience: float = 600, **given: Any) -> Task:
 class Bench:
     """Runs tasks in turns and keeps what fails from being tried at larger sizes."""
 
-    def __init__(self, rounds: int, patience: float = 600) -> None:
+    def __init__(self, rounds: int, patience: float = 30) -> None:
         self.rounds, self.patience = rounds, patience
         self.dead: dict[tuple[str, str, int], str] = {}
 
@@ -266,7 +266,8 @@ class Bench:
             if (name, formula, wrt) in self.dead:
                 continue
             given |= {"tool": name, "formula": formula, "wrt": wrt}
-            answer = child("measure", self.patience, **given)
+            patience = self.patience if name in TOOLS[2:] else 600
+            answer = child("measure", patience, **given)
             if "failed" in answer:
                 self.dead[name, formula, wrt] = answer["failed"]
                 continue

@@ -78,7 +78,10 @@ def parse(text: str) -> Any:
             f"parse takes one expression, not {len(found)}",
             hint="Session().run(text) runs a whole program",
         )
-    return Session().value_of(found[0])
+    from .values import expect
+
+    value = Session().value_of(found[0])
+    return expect(value, ("number", "array", "expression"), "what parse reads", found[0].span)
 
 
 def simplify(e: Any) -> Any:

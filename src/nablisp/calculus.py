@@ -16,7 +16,7 @@ from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
 from .printer import brief
-from .shapes import ROWS, Shape, is_boolean
+from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
     Arguments,
     Closure,
@@ -75,9 +75,27 @@ def d(a: Arguments) -> Any:
             "arity", "d takes an expression and a name", hint="(d e x); all parameters: (grad e)"
         )
     for symbol in _symbols(a, "d"):
-        root = diff.raw(root, symbol) if raw else diff.derivative(root, symbol, a.session.shapes)
+        root = diff.raw(root, symbol) if raw else _slope(root, symbol, a.session.shapes)
         a.session.budget.node(len(postorder(root)))
-    return plain(root)
+    return _found(a, root)
+
+
+def _slope(root: Expr, by: Sym, shapes: ShapeEnv) -> Expr:
+    """The derivative; of `[e1 e2]` that of each part."""
+    if isinstance(root, Call) and root.op.name == "stack" and not shapes.get(by.name):
+        parts = tuple([_slope(part, by, shapes) for part in root.args])
+        return Call(root.op, parts, root.options)
+    return diff.derivative(root, by, shapes)
+
+
+def _found(a: Arguments, root: Expr) -> Value:
+    """A derivative as a value: computed where no name is left in it."""
+    if not isinstance(root, Call) or any(
+        isinstance(node, Sym) or (isinstance(node, Call) and not node.args)
+        for node in postorder(root)
+    ):
+        return plain(root)
+    return simplest(a.session, root)
 
 
 def _derived(a: Arguments, function: Value) -> Machine:
@@ -113,7 +131,7 @@ def grad(a: Arguments) -> Value:
     found = diff.gradient(root, by, a.session.shapes, look_inside=True)
     a.session.budget.node(len(postorder(*found)))
     if len(by) == 1:
-        return plain(found[0])
+        return _found(a, found[0])
     _only_scalars(a, by, "grad")
     return array_of(a.session, [plain(slope) for slope in found])
 
@@ -159,7 +177,7 @@ def jacobian(a: Arguments) -> Value:
     _only_scalars(a, by, "jacobian")
     if isinstance(root, Call) and root.op.name == "stack" and len(a.session.shape(root)) == 1:
         return _rows(a, diff.jacobian(root.args, by, shapes))
-    columns = [plain(diff.derivative(root, symbol, shapes)) for symbol in by]
+    columns = [_found(a, diff.derivative(root, symbol, shapes)) for symbol in by]
     if any(isinstance(c, Expr) for c in columns):
         nodes = tuple(as_expr(column) for column in columns)
         node = Call(OPS["stack"], nodes, (("axis", -1),))
@@ -176,7 +194,7 @@ def _jacobian(a: Arguments, root: Expr, by: Sym) -> Value:
             "shape", f"this has shape {sh.show(shape)}; a jacobian by an array is of a vector",
             hint="make it one number per element first")  # fmt: skip
     if not shape:
-        return plain(diff.gradient(root, [by], a.session.shapes)[0])
+        return _found(a, diff.gradient(root, [by], a.session.shapes)[0])
     rows = [
         diff.gradient(Call(OPS["ref"], (root,), (("index", (i,)),)), [by], a.session.shapes)[0]
         for i in range(int(shape[0]))
@@ -351,9 +369,7 @@ def _difference(
     """
     here, step = at.get(by.name, 1.0), 1e-6
     direction = random.normal(size=np.shape(here)) if np.ndim(here) else 1.0
-    up, down = (
-        a.session.value(root, {**at, by.name: here + h * direction}) for h in (step, -step)
-    )
+    up, down = (a.session.value(root, {**at, by.name: here + h * direction}) for h in (step, -step))
     if not (np.isfinite(up) and np.isfinite(down)):
         return None
     seen = (up - down) / (2 * step)

@@ -306,15 +306,16 @@ def _no_function(session: Any, value: Value) -> NablispError:
 
 
 def _gradual(session: Any, function: Value, form: List, scope: Scope | None) -> Machine:
-    args, options = yield from _values(form, scope)
-    value = _apply(session, function, args, options, form)
-    if type(value) is GeneratorType:
-        return (yield from value)
-    return value
+    def finish(args: list[Value], options: dict[str, Value]) -> Any:
+        return _apply(session, function, args, options, form)
+
+    return _finished(form, scope, finish)
 
 
-def _values(form: List, scope: Scope | None) -> Machine:
-    """The values of a form's arguments: positional ones, and keyword → value."""
+def _finished(
+    form: List, scope: Scope | None, finish: Callable[[list[Value], dict[str, Value]], Any]
+) -> Machine:
+    """What becomes of the values of a form's arguments: positional ones, and keyword → value."""
     given, named = _split(form)
     args = []
     for item in given:
@@ -323,7 +324,8 @@ def _values(form: List, scope: Scope | None) -> Machine:
     options = {}
     for name, item in named.items():
         options[name] = yield item, scope
-    return args, options
+    value = finish(args, options)
+    return (yield from value) if type(value) is GeneratorType else value
 
 
 def _apply(
@@ -359,12 +361,14 @@ def _check_call(
 ) -> None:  # fmt: skip
     """Refuse keywords and wrong counts for a function written in the language."""
     name = function.name or "this function"
+    hint = f"{function.signature}  {getattr(function, 'doc', '')}".rstrip()
     for key in options:
-        raise NablispError("keyword", f"{name} takes no keywords", span=key_span(form, key),
-                           hint=function.text)  # fmt: skip
+        raise NablispError(
+            "keyword", f"{name} takes no keywords", span=key_span(form, key), hint=hint
+        )
     if len(args) != len(names):
-        raise NablispError("arity", _arity_words(name, len(names), len(names), len(args)),
-                           hint=function.text)  # fmt: skip
+        count = _arity_words(name, len(names), len(names), len(args))
+        raise NablispError("arity", count, hint=hint)
 
 
 def _sequence(body: Sequence[Form], scope: Scope | None) -> Machine:
@@ -384,15 +388,9 @@ def _special(session: Any, row: Primitive, form: List, scope: Scope | None) -> A
     check_arguments(row, len(given), named, form)
     if row.raw:
         return row.run(Arguments(form, given, named, session, scope))
-    return _evaluated(session, row, form, scope)
-
-
-def _evaluated(session: Any, row: Primitive, form: List, scope: Scope | None) -> Machine:
-    args, options = yield from _values(form, scope)
-    value = row.run(Arguments(form, args, options, session, scope))
-    if type(value) is GeneratorType:
-        return (yield from value)
-    return value
+    return _finished(
+        form, scope, lambda args, options: row.run(Arguments(form, args, options, session, scope))
+    )
 
 
 def check_arguments(
@@ -531,9 +529,7 @@ def usage(op: Op) -> str:
     return f"{alone}({op.name}{' ' if names else ''}{names}{more}{keys})"
 
 
-def _at_once(
-    session: Any, op: Op, args: Sequence[Value], options: dict[str, Value]
-) -> Value:
+def _at_once(session: Any, op: Op, args: Sequence[Value], options: dict[str, Value]) -> Value:
     if op.name in ("=", "!=") and all(kind_of(arg) not in ("number", "array") for arg in args):
         return (args[0] == args[1]) == (op.name == "=")
     if any(isinstance(arg, np.ndarray) for arg in args) or op.shape is not None:
@@ -656,9 +652,16 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
 
 
 def form_row(
-    name: str, signature: str, doc: str, arity: tuple[int, int | None], *,
-    keywords: tuple[str, ...] | None = (), raw: bool = False, example: str = "",
-    later: tuple[str, ...] = (), table: dict[str, Primitive] | None = None,
+    name: str,
+    signature: str,
+    doc: str,
+    arity: tuple[int, int | None],
+    *,
+    keywords: tuple[str, ...] | None = (),
+    raw: bool = False,
+    example: str = "",
+    later: tuple[str, ...] = (),
+    table: dict[str, Primitive] | None = None,
 ) -> Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]:
     """Enter a Python function as a row of SPECIAL (or of FUNCTIONS)."""
 

@@ -18,9 +18,9 @@ class Limits:
 
     nodes: float = 50_000_000
     """expression nodes made"""
-    depth: float = 2_000_000
+    depth: float = 1_000_000
     """nesting of forms, expressions and calls"""
-    steps: float = 200_000_000
+    steps: float = 20_000_000
     """applications and loop turns while the program expands"""
     seconds: float = inf
     """wall time"""

@@ -211,9 +211,7 @@ def train(a: Arguments) -> Machine:
                 chosen[key] = yield from _schedule(a, form)
             case "until":
                 value = yield form, a.scope
-                chosen[key] = as_expr(
-                    expect(value, ("boolean", "expression"), ":until", form.span)
-                )
+                chosen[key] = as_expr(expect(value, ("boolean", "expression"), ":until", form.span))
             case _:
                 value = yield from _setting(a, form, key, f":{key}")
                 where = chosen["settings"] if key in _SETTINGS else chosen

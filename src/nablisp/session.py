@@ -14,12 +14,12 @@ from . import data as table
 from .elaborate import CONSTANTS, FUNCTIONS, SPECIAL, run
 from .errors import NablispError, Span, nearest
 from .evaluate import ROWS, check_mapped, evaluate
-from .expr import OPS, Call, Expr, Sym
+from .expr import OPS, Expr, Sym
 from .forms import Form, Number
 from .limits import Budget, Limits
 from .printer import text as print_text
 from .reader import read
-from .shapes import Shape, ShapeEnv, call_shape, shape_of, show
+from .shapes import Shape, ShapeEnv, shape_of, show
 from .train import in_range
 from .values import Parameter, Value, expect, kind_of
 
@@ -211,16 +211,9 @@ class Session:
 
     def shape(self, node: Expr) -> Shape:
         """The shape of an expression here; NablispError "shape" where parts do not fit."""
-        memo = self._memo
-        shape = memo.get(node)
-        if shape is None:
-            if len(memo) > 100_000:
-                memo.clear()
-            if isinstance(node, Call) and all([arg in memo for arg in node.args]):
-                shape = memo[node] = call_shape(node, [memo[arg] for arg in node.args])
-            else:
-                shape = shape_of(node, self.shapes, memo)
-        return shape
+        if len(self._memo) > 100_000:
+            self._memo.clear()
+        return shape_of(node, self.shapes, self._memo)
 
     def remember(self, value: Expr, form: Form) -> None:
         """Where an expression was first written, for errors while it runs."""

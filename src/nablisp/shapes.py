@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from .errors import NablispError
-from .expr import Call, Const, Expr, Num, Options, Sym, postorder
+from .expr import Call, Const, Expr, Num, Options, Sym
 
 ROWS = "rows"
 Dim = int | str
@@ -29,9 +29,15 @@ def shape_of(
     known: MutableMapping[Expr, Shape] = {} if memo is None else memo
     if (shape := known.get(expr)) is not None:
         return shape
-    for node in postorder(expr):
-        if node not in known:
+    stack = [expr]
+    while stack:  # no further down than what is known
+        node = stack[-1]
+        waiting = [a for a in node.args if a not in known] if isinstance(node, Call) else []
+        if waiting:
+            stack += reversed(waiting)
+        else:
             known[node] = _own(node, env, known)
+            stack.pop()
     return known[expr]
 
 
@@ -230,7 +236,7 @@ def of_value(value: Any) -> Shape:
 def is_boolean(value: Any) -> bool:
     """Is this a truth value, an array of them, or an expression that will be one?"""
     while isinstance(value, Call) and (value.op.result == "choice" or value.op.name == "stack"):
-        value = value.args[-1]
+        value = value.args[1 if value.op.result == "choice" else 0]
     if isinstance(value, Call):
         return bool(value.op.result == "boolean")
     held = value.value if isinstance(value, (Num, Const)) else value

@@ -47,9 +47,7 @@ def help_text(session: Any, name: str) -> str:
         case Primitive():
             return _lines(found.signature, found.doc, _example(found.example), _rows_of(name))
         case Closure():
-            return _lines(
-                f"({' '.join((found.name, *found.parameters))})", found.doc, found.source.strip()
-            )
+            return _lines(found.signature, found.doc, found.source.strip())
         case None:
             return _unknown(session, name)
     if name in session.parameters:

@@ -138,7 +138,7 @@ def train(
     chosen = Options(
         lr=None if lr is None or isinstance(lr, Mapping) else in_range("lr", lr),
         rates={name: in_range("lr", rate, f"the rate of {name}") for name, rate in rates.items()},
-        schedule=(schedule[0], tuple(schedule[1:])) if schedule else None,
+        schedule=_rule(schedule),
         until=None if until is None else as_expr(until),
         wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
         settings=settings,
@@ -152,6 +152,15 @@ def train(
         except StopIteration as stop:
             result: Result = stop.value
             return result
+
+
+def _rule(schedule: tuple[Any, ...] | str | None) -> tuple[str, tuple[float, ...]] | None:
+    """A schedule's name and numbers."""
+    if schedule is None or isinstance(schedule, str):
+        return None if schedule is None else (schedule, ())
+    return schedule[0], tuple(
+        in_range("", value, "a number of :schedule") for value in schedule[1:]
+    )
 
 
 def training(
@@ -461,8 +470,10 @@ class _Run:
         history = {n: np.array([*v, loss if n == "loss" else params[n]])
                    for n, v in records.items()}  # fmt: skip
         bend = self._curvature(params, status)
-        if status == "converged" and bend is not None and bend.eigenvalues[0] < -1e-9 * max(
-            abs(e) for e in bend.eigenvalues
+        if (
+            status == "converged"
+            and bend is not None
+            and bend.eigenvalues[0] < -1e-9 * max(abs(e) for e in bend.eigenvalues)
         ):
             status = "stalled"
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
@@ -555,9 +566,7 @@ def _optimizer(options: Options) -> Optimizer:
     return row
 
 
-def _moving(
-    inside: Mapping[str, Sym], params: Mapping[str, Any], options: Options
-) -> list[str]:
+def _moving(inside: Mapping[str, Sym], params: Mapping[str, Any], options: Options) -> list[str]:
     """The names to train, in order of declaration."""
     if options.wrt is not None:
         for name in options.wrt:
@@ -568,23 +577,20 @@ def _moving(
                     f":wrt names {name}, which is no parameter",
                     hint=f"did you mean {close}?" if close else "",
                 )
-    found = [
-        n for n in params if n in inside and (options.wrt is None or n in options.wrt)
-    ]
+    found = [n for n in params if n in inside and (options.wrt is None or n in options.wrt)]
     if not found:
         which = "any of the parameters to train" if options.wrt is not None else "any parameter"
         raise NablispError(
             "value",
             f"the loss does not depend on {which}" + ("" if params else ": none is declared"),
-            hint=f"it depends on {', '.join(inside)}" if options.wrt is not None
+            hint=f"it depends on {', '.join(inside)}"
+            if options.wrt is not None
             else "declare one: (params m b)",
         )
     return found
 
 
-def _check_loss(
-    loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options: Options
-) -> None:
+def _check_loss(loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options: Options) -> None:
     """Refuse a loss or an end that has no value, or is no number or no condition."""
     inside = names(loss)
     for name in inside if options.until is None else {**inside, **names(options.until)}:

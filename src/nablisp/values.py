@@ -50,11 +50,14 @@ class Closure:
     source: str = ""
 
     @property
-    def text(self) -> str:
+    def signature(self) -> str:
         if not self.name:
-            return f"function (lambda ({' '.join(self.parameters)}) …)"
-        doc = f"  {self.doc}" if self.doc else ""
-        return f"function ({' '.join((self.name, *self.parameters))}){doc}"
+            return f"(lambda ({' '.join(self.parameters)}) …)"
+        return f"({' '.join((self.name, *self.parameters))})"
+
+    @property
+    def text(self) -> str:
+        return f"function {self.signature}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +70,10 @@ class Formula:
 
     def __call__(self, *args: Expr) -> Expr:
         return substitute([self.body], dict(zip(self.parameters, args, strict=True)))[0]
+
+    @property
+    def signature(self) -> str:
+        return f"({' '.join((self.name, *map(str, self.parameters)))})"
 
     @property
     def text(self) -> str:
