@@ -55,6 +55,7 @@ VALUES = [
     ("(ref P 2 :axis 1)", "[2 3]"),
     ("(slice P :axis 1 :start 1 :stop 3)", "[[5 2]\n [0 3]]"),
     ("(slice Q :start 0 :stop 0)", "[]"),
+    ("(slice Q :start 1)", "[-1 0.5]"),
     ("(pad Q :before 1 :after 2)", "[0 2 -1 0.5 0 0]"),
     ("(pad P :axis -1 :after 1)", "[[1 5 2 0]\n [4 0 3 0]]"),
     ("(pick P [2 0])", "[2 4]"),
@@ -156,7 +157,8 @@ PROGRAMS = [
     "(ref (* X v) 2 :axis 1)",
     "(ref (stack A A) 1 0 :axis 1)",
     "(slice v :start 1 :stop 3)",
-    "(slice B :axis -1 :start 0 :stop 1)",
+    "(slice B :axis -1 :stop 1)",
+    "(slice v :start 2)",
     "(slice (* X v) :axis 1 :start 1 :stop 3)",
     "(pad v :before 1 :after 2)",
     "(pad B :axis -1 :before 1)",
@@ -182,6 +184,7 @@ PROGRAMS = [
     "[[u 1] [2 (* u u)]]",
     "[x (* u x) u]",
     "(stack v v :axis 1)",
+    "(stack v v :axis -1)",
     "(stack v u)",
     "(stack x u (* x u) :axis 0)",
     "(stack X (* v X) :axis 1)",
@@ -278,6 +281,7 @@ def test_gradients(text: str) -> None:
     session.run(DECLARED)
     shapes = session.shapes
     e = session.run(text)
+    assert session.run(str(e)) is e
     root = scalar(e)
     inside = names(root)
     wrt = [Sym(n) for n in session.parameters if n in inside]
@@ -360,6 +364,7 @@ REFUSED = [
     ("(ref x 0)", "along the rows"),
     ("(slice x :start 0 :stop 1)", "along the rows"),
     ("(slice v :start 2 :stop 5)", "2 … 5 is outside 0 … 3"),
+    ("(pad v :before -1)", "cannot add -1"),
     ("(concat x x)", "along the rows"),
     ("(concat A v)", "only along its axis", "A has shape [3 3]", "v has shape [3]"),
     ("(concat v u)", "only along its axis", "u is a number"),

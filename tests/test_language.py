@@ -261,7 +261,8 @@ READ_BACK = """
     x (+ x 1 2) (- x) (- x 1.0) (where (and (> x 0) (not (< y 1))) x (max x y)) [x [y 1]]
     [[u 1] [u v]] (sum X :axis 0 :keep true) (mean X) (@ X w) (ref w 0) (ref X 0 :axis 1)
     (expand u 1) (pick X u) (one-hot u 3) [u 1] (stack u u :axis 0) (concat w w)
-    (slice w :start 1 :stop 2) (pad w :before 1) (transpose X) (solve [[1 2] [3 4]] w) (logsumexp X :axis -1) (rows)
+    (slice w :start 1 :stop 2) (pad w :before 1) (transpose X)
+    (solve [[1 2] [3 4]] w) (logsumexp X :axis -1) (rows)
     (repeat 60 (lambda (x) (* x x)) x) (fold + x (range 3000)) (min u) (min u v) (fill 1 u)
 """
 

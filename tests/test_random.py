@@ -171,7 +171,8 @@ def test_tidying_keeps_the_value(e: Expr, place: tuple[float, float]) -> None:
         note(f"{e} → {tidy}")
         after = truth(tidy, at)
         if after is not None:
-            allowed = 1e-10 * max(before.largest, after.largest)
+            rounding = abs(val(e, at) - before.value)  # folding a number may round as much
+            allowed = 1e-10 * max(before.largest, after.largest) + 2 * rounding
             assert abs(before.value - after.value) <= allowed, f"{before.value}, {after.value}"
 
 

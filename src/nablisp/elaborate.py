@@ -473,8 +473,9 @@ def call_op(
     nodes = tuple([as_expr(arg) for arg in args])
     if not nodes and op.identity is not None:
         return op.identity
-    if op.name == "stack" and "axis" not in options:
-        options = {**options, "axis": 0}
+    if op.name == "stack":  # from the front: only brackets count from the end
+        dimensions = 1 + max(len(session.shape(node)) for node in nodes)
+        options = {**options, "axis": sh.axis_of(options.get("axis", 0), dimensions)}
     session.budget.node()
     node = Call(op, nodes, options_of(options) if options else ())
     session.shape(node)

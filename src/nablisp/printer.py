@@ -174,7 +174,7 @@ def _brackets(node: Call) -> tuple[str, str]:
     if node.op.name == "stack" and dict(node.options).get("axis", 0) < 0:
         return "[", "]"  # only brackets count the new axis from the end
     options = dict(node.options)
-    if node.op.name == "stack" and options["axis"] == 0:
+    if node.op.name == "stack" and not options.get("axis"):
         options.clear()  # the default
     static = [options.pop(name, ()) for name in node.op.trailing]
     tail = "".join([f" {i}" for v in static for i in (v if isinstance(v, tuple) else (v,))])

@@ -124,9 +124,10 @@ def ref(g: Graph, adjoint: int, node: int) -> Adjoints:
 
 
 def slice_(g: Graph, adjoint: int, node: int) -> Adjoints:
-    axis, start, stop = (g.option(node, name, 0) for name in ("axis", "start", "stop"))
+    axis, start = g.option(node, "axis", 0), g.option(node, "start", 0)
     length = g.shape(g.args[node][0])[axis]
     assert isinstance(length, int)
+    stop = g.option(node, "stop", length)
     return [g.call("pad", g.full(adjoint, node), axis=axis, before=start, after=length - stop)]
 
 

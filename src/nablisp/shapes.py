@@ -173,17 +173,23 @@ def indexed(shapes: Sequence[Shape], index: tuple[int, ...] = (), axis: int | No
     return (*shape[:first], *shape[first + len(index) :])
 
 
-def sliced(shapes: Sequence[Shape], axis: int = 0, start: int = 0, stop: int = 0) -> Shape:
+def sliced(
+    shapes: Sequence[Shape], axis: int = 0, start: int = 0, stop: int | None = None
+) -> Shape:
     (shape,) = shapes
     at = axis_of(axis, len(shape))
-    if not 0 <= start <= stop <= _fixed(shape[at], "slice"):
-        raise refuse(f"{start} … {stop} is outside 0 … {shape[at]}")
+    length = _fixed(shape[at], "slice")
+    stop = length if stop is None else stop
+    if not 0 <= start <= stop <= length:
+        raise refuse(f"{start} … {stop} is outside 0 … {length}")
     return (*shape[:at], stop - start, *shape[at + 1 :])
 
 
 def padded(shapes: Sequence[Shape], axis: int = 0, before: int = 0, after: int = 0) -> Shape:
     (shape,) = shapes
     at = axis_of(axis, len(shape))
+    if before < 0 or after < 0:
+        raise refuse(f"pad adds zeros, and cannot add {min(before, after)}")
     return (*shape[:at], before + _fixed(shape[at], "pad") + after, *shape[at + 1 :])
 
 
