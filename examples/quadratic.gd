@@ -7,12 +7,12 @@
 ; Three points. The rate that suited the line is too much here.
 (data x [-2 1 3])
 (train loss :lr 0.1)
-; => train by gd: 7 steps, loss 53.666666666666664 → 53.666666666666664
-;        from   to  gradient
-;     a     0  0.0  -66.6667
-;     b     0  0.0   1.33333
-;     c     0  0.0  -12.6667
-;     diverged: the loss left all bounds; the best parameters are kept; 0.011 s
+; => train by gd: diverged after 7 steps, loss 53.666666666666664 → 53.666666666666664
+;        from  to  gradient
+;     a     0   0  -66.6667
+;     b     0   0   1.33333
+;     c     0   0  -12.6667
+;     diverged: the loss left all bounds; the best parameters are kept; 0.014 s
 ;     at step 7 the loss had grown over 1e+10 times its start
 ;     the largest stable learning rate for this loss is about 0.0287144
 ;     one rate cannot suit all parameters (condition number 116.8); try

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+from nablisp import Session, d, parse, val
 from nablisp import compile as compile_formula
-from nablisp import d, parse, val
 from nablisp.evaluate import apply
 from nablisp.export import latex
 from nablisp.expr import EXACT, OPS, Call, Op, Sym, size
@@ -338,7 +338,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("text", "wanted"), VALUES)
 def test_special_values(text: str, wanted: float) -> None:
-    found = val(parse(text))
+    found = Session().run(text)
     assert math.isclose(found, wanted, rel_tol=4e-16) or bits(found) == bits(wanted), (
         f"{found!r}, not {wanted!r}"
     )
