@@ -99,10 +99,7 @@ def loss(t: Tool, names: Sequence[Any], n: int) -> Any:
     points = max(1, n // 6)
     return reduce(
         add,
-        (
-            (x * t.exp((i + 1) / points * y) - math.sin(i)) ** 2
-            for i in range(points)
-        ),
+        ((x * t.exp((i + 1) / points * y) - math.sin(i)) ** 2 for i in range(points)),
     )
 
 
@@ -131,9 +128,7 @@ def nested(t: Tool, names: Sequence[Any], n: int) -> Any:
 def layer(t: Tool, names: Sequence[Any], n: int) -> Any:
     """Squared residuals of sin(a·p) over 20 points a, for as many parameters p as there are."""
     random = Random(2)
-    points = (
-        reduce(add, (random.uniform(-1, 1) * p for p in names)) for _ in range(n)
-    )
+    points = (reduce(add, (random.uniform(-1, 1) * p for p in names)) for _ in range(n))
     return reduce(add, ((t.sin(point) - 0.5) ** 2 for point in points))
 
 
@@ -217,9 +212,7 @@ def remember(nodes: Sequence[int]) -> Task:
     for goal in (0, *nodes):
         while made < goal:
             chunk += 1
-            session.run(
-                f"(d (repeat 2500 (lambda (e) (+ (* (sin e) y) (* x e))) (+ x {chunk})) x)"
-            )
+            session.run(f"(d (repeat 2500 (lambda (e) (+ (* (sin e) y) (* x e))) (+ x {chunk})) x)")
             made += session.budget.nodes
         peaks.append(peak())
     return {"peaks": peaks, "made": made}

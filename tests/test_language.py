@@ -170,6 +170,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(define (f x y) x) (d f)", "arity", "(d f)", "of one argument"),
     ("(sum x :axs 0)", "keyword", ":axs", "did you mean :axis?"),
     ("(train m :lrr 1)", "keyword", ":lrr", "did you mean :lr?"),
+    ("(params m :lr 0.1)", "syntax", ":lr", "params takes names, not :lr"),
     ("(mse 1 2 :k 3)", "keyword", ":k", "mse takes no keywords"),
     ("(sum x :axis 0 :axis 1)", "keyword", ":axis", "given twice"),
     ("(sum x :axis)", "keyword", ":axis", "has no value"),

@@ -381,7 +381,7 @@ def _special(session: Any, row: Primitive, form: List, scope: Scope | None) -> A
     """A form of SPECIAL: its arguments as forms if it is raw, else evaluated first."""
     given: list[Form]
     named: dict[str, Form]
-    if row.raw and row.keywords is None:  # keywords are arguments like others
+    if row.raw and not row.keywords:  # keywords are arguments like others
         given, named = list(form.items[1:]), {}
     else:
         given, named = _split(form)
