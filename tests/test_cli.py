@@ -28,8 +28,8 @@ def here(tmp_path: Path, monkeypatch: Patch) -> Path:
     for name, text in SCRIPTS.items():
         (tmp_path / name).write_bytes(text)
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "a.gd").write_text('(load "b.gd")')
-    (tmp_path / "sub" / "b.gd").write_text("(+ 40 2)")
+    (tmp_path / "sub" / "a.gd").write_text('(load "b.gd") (f 40)')
+    (tmp_path / "sub" / "b.gd").write_text("(define (f x) (+ x 2)) (f 1)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return tmp_path
@@ -42,7 +42,8 @@ SCRIPTS = {
     "bom.gd": b"\xef\xbb\xbf(+ 1 2)",
     "latin.gd": b'(+ 1 2)\n(print "caf\xe9")',
     "away.gd": b"(params (k 1))\n(train (sqrt k) :lr 1)\n(+ 1 1)",
-    "right.gd": b"(+ 1 2) ; => 3\n(define x 1)\n(sine 1)\n; => error: there is no function",
+    "right.gd": b"(+ 1 2) ; => 3\n(define x 1)\n(f 1)\n"
+    b"; => error: there is no function or form called f",
     "wrong.gd": b"(+ 1 2) ; => 4\r\n(f 1)\r\n",
 }
 
@@ -64,7 +65,7 @@ RUNS = [
     ("--threads 2 line.gd", 2, "", "error: --threads is not part of this version yet"),
     ("--version", 0, f"nablisp {__version__}\n", ""),
     ("-e (+,1,2) -e (*,2,3)", 0, "3\n6\n", ""),
-    ("-D x=7 line.gd", 0, "2\n8\n[7 1.5]\n".replace("2\n8", "7\n8"), ""),
+    ("-D x=7 line.gd", 0, "7\n8\n[7 1.5]\n", ""),
     ("-D x=(+,3,4) -D y=1 -e (+,x,y)", 0, "8\n", ""),
     ("-D m=5 -e (params,m),(val,m)", 0, "5\n", ""),
     ("-D x -e 1", 2, "", "error: -D takes NAME=VALUE\n"),
@@ -72,12 +73,10 @@ RUNS = [
     ("-D x= -e 1", 2, "", "error: -D takes NAME=VALUE, one value\n"),
     ("-D x=( -e 1", 2, "", "error: the text ends before"),
     ("-D sin=1 -e 1", 2, "", "error: sin is built in"),
-    ("--seed 3 -e (he,1)", 0, "[-4.198804435263461]\n", ""),
     ("--seed -3 -e 1", 2, "", "error: seed must be a whole number"),
     ("--backend nope -e (params,m),(train,(**,m,2))", 1, "", "error: there is no backend called"),
     ("--color always -e (f,1)", 1, "", "\x1b[1;31merror:\x1b[0m there is no function"),
     ("-e (f,1)", 1, "", "error: there is no function"),
-    ('-e (print,"a\tb")', 0, "a\tb\n", ""),
     ("test right.gd", 0, "2 passed, 0 failed\n", ""),
     ("test nope.gd", 2, "", "error: nope.gd: no such file"),
     ("test open.gd", 1, "", "error: the text ends before"),
@@ -89,8 +88,6 @@ RUNS = [
 def test_runs(arguments: str, status: int, out: str, err: str, capsys: Capture) -> None:
     found = main([word.replace(",", " ") for word in arguments.split()])
     captured = capsys.readouterr()
-    if "he 1" in arguments.replace(",", " "):  # only that it is of the seed
-        out = captured.out
     assert (found, captured.out) == (status, out), captured.err
     assert captured.err.startswith(err)
     assert bool(captured.err) == bool(err)
@@ -136,7 +133,7 @@ def test_transcripts(here: Path, capsys: Capture) -> None:
     assert (here / "wrong.gd").read_bytes() == (
         b"(+ 1 2) ; => 3\r\n(f 1)  ; => error: there is no function or form called f\r\n"
     )
-    assert (here / "right.gd").read_bytes().count(b"\n") == 3
+    assert (here / "right.gd").read_bytes() == SCRIPTS["right.gd"]
 
 
 # ---- JSON ----------------------------------------------------------------------------------------

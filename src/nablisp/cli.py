@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ LATER = ("check", "fmt", "--threads")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
+    atexit.register(gc.freeze)  # the process ends: nothing need be collected one by one
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # stays open
@@ -56,6 +58,7 @@ def _drop_output() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nablisp",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=98),
         description="A little Lisp for gradient descent.",
         epilog="Without files: a prompt on a terminal, else standard input is a script. "
         "nablisp test FILE… compares a script with its ; => comments.",
@@ -69,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of every random number (default 0)")
     add("--backend", help="what runs training (numpy)")
     add("--quiet", action="store_true", help="no remarks on standard error")
-    add("--color", choices=("auto", "always", "never"), default="auto")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="of errors")
     add("--json", action="store_true", help="one JSON object a line for every value and error")
     add("--version", action="version", version=f"nablisp {__version__}")
     return parser
@@ -215,6 +218,8 @@ class _Shell:
 
     @staticmethod
     def _object(found: dict[str, Any]) -> None:
+        import json
+
         print(json.dumps(found, allow_nan=False), flush=True)
 
 
@@ -253,13 +258,14 @@ def _test(arguments: list[str]) -> int:
         except OSError as error:
             return _wrong_use(f"{file}: {_words(error)}")
         try:
-            text = _decoded(data, file).removeprefix("\ufeff")
+            text = _decoded(data, file).removeprefix("\ufeff").replace("\r\n", "\n")
             steps = list(play(text, file, path.resolve().parent, options.seed))
         except NablispError as error:
             print(draw(error), file=sys.stderr)
             return MISTAKE
         if options.update:
-            path.write_bytes(updated(text, steps).encode())
+            end = "\r\n" if b"\r\n" in data else "\n"
+            path.write_text(updated(text, steps), "utf-8", newline=end)
             continue
         for step in steps:
             passed += step.right and step.expected is not None

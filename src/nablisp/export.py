@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -85,38 +86,51 @@ def _call(node: Call, made: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
     op = node.op
     template = op.latex or rf"\operatorname{{{{{_escaped(op.name)}}}}}\left({{args|, }}\right)"
     parts = [made[arg] for arg in node.args]
-    if op.name == "**" and parts[0][1] < 9:
-        parts[0] = (_closed(parts[0][0]), 9)
-    open_template = op.binds < 9
-    filled = [
-        _closed(text) if open_template and _must_close(op, i, binds) else text
-        for i, (text, binds) in enumerate(parts)
-    ]
+    if template == "{x}":
+        return parts[0]
+    filled = []
+    for i, (arg, (text, binds)) in enumerate(zip(node.args, parts, strict=True)):
+        needed = _needs(template, op.binds, i)
+        leads = i == 0 and needed == op.binds and isinstance(arg, Num)  # -2 x
+        filled.append(text if binds >= needed or leads else _closed(text))
     names = dict(zip("xyz", filled, strict=False))
     names.update((k, _static(v)) for k, v in node.options)
-    joined = re.search(r"\{args\|([^}]*)\}", template)
+    joined = _JOINED.search(template)
     if joined:
         template = template.replace(joined[0], "{args}")
-        names["args"] = joined[1].join(filled)
+        names["args"] = joined[1].join(filled).replace(" + -", " - ")
         if op.name == "*":  # a number after a factor needs a dot
             names["args"] = re.sub(r" \\, (?=[\d-])", r" \\cdot ", names["args"])
-    return template.format(**dict.fromkeys(op.options, "") | names), op.binds
+    out = template.format(**dict.fromkeys(op.options, "") | names)
+    return out, min(op.binds, 1) if out.startswith("-") else op.binds
+
+
+_JOINED = re.compile(r"\{args\|([^}]*)\}")
+
+
+@cache
+def _needs(template: str, binds: int, i: int) -> int:
+    """How tightly an argument must hold to stand in this template without brackets.
+
+    Anything may where the template sets it apart, by braces, brackets or an environment. What is
+    raised or has an index must be closed; else the first, and any of a list, holds at least as
+    tightly as the operation, and a later one more.
+    """
+    place = template.find("{args|")
+    listed = place >= 0
+    if not listed:
+        place = template.find("{" + "xyz"[i] + "}")
+    before = template[:place]
+    opened = sum(before.count(mark) for mark in ("{{", r"\left", r"\begin"))
+    if opened > sum(before.count(mark) for mark in ("}}", r"\right", r"\end")):
+        return -9
+    if template[place + 3 :].startswith(("^", "_")):
+        return 9
+    return binds if listed or place == 0 else binds + 1
 
 
 def _static(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _must_close(op: Any, i: int, binds: int) -> bool:
-    """Brackets where the argument holds less tightly; the right of a minus where it holds alike."""
-    if op.name in ("/", "where", "exp") or (op.name == "**" and i == 1):
-        return False  # their templates set the argument apart
-    return (
-        binds < op.binds
-        or (binds == op.binds == 1 and i == 1 and op.name == "-")
-        or (op.name == "neg" and binds <= 1)
-        or (binds == 1 and op.name in ("*", "@", "dot"))
-    )
 
 
 def _closed(text: str) -> str:

@@ -300,12 +300,14 @@ class Const(Expr):
     def __new__(cls, value: Any) -> Const:
         array = np.array(value, dtype=bool if np.asarray(value).dtype == bool else np.float64)
         array.setflags(write=False)
-        import hashlib
+        content = np.ascontiguousarray(array).tobytes()
+        if len(content) > 64:
+            from hashlib import blake2b
 
-        digest = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=32).digest()
+            content = blake2b(content, digest_size=32).digest()
         self = object.__new__(cls)
         object.__setattr__(self, "value", array)
-        return _interned((Const, array.dtype.char, array.shape, digest), self)  # type: ignore[return-value]
+        return _interned((Const, array.dtype.char, array.shape, content), self)  # type: ignore[return-value]
 
 
 class Sym(Expr):

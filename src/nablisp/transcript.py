@@ -74,7 +74,7 @@ def _comment(text: str, at: int) -> tuple[int, int, str | None]:
     """Where the `; =>` comment after an offset is, or would stand, and what it says."""
     if own := re.compile(r"[ \t]*;(?! =>)[^\n]*").match(text, at):
         at = own.end()
-    match = re.compile(r"[ \t]*(?:\r?\n)?[ \t]*; =>").match(text, at)
+    match = re.compile(r"[ \t]*\n?[ \t]*; =>").match(text, at)
     if match is None:
         return at, at, None
     lines = []
