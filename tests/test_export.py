@@ -31,7 +31,7 @@ LATEX = [
     ("(ref (+ v 1) 0)", r"\left(v + 1\right)_{0}"),
     ("(* (expand v 0) v)", r"v \, v"),
     ("(@ (transpose [v v]) v)", r"\begin{bmatrix}v & v\end{bmatrix}^{\mathsf T} \, v"),
-    ("(and p? (or (< x 0) (> x 1)))", r"p? \land \left(x < 0 \lor x > 1\right)"),
+    ("(and (> y 0) (or (< x 0) (> x 1)))", r"y > 0 \land \left(x < 0 \lor x > 1\right)"),
     ("(not (> x 0))", r"\lnot \left(x > 0\right)"),
     ("(* alpha theta_2 rate x10)", r"\alpha \, \theta_{2} \, \mathrm{rate} \, x_{10}"),
     (

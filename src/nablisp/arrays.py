@@ -96,9 +96,7 @@ def _ref(xp: Any, x: Array, *, index: tuple[int, ...] = (), axis: int | None = N
     return x[(slice(None),) * first + index]
 
 
-def _slice(
-    xp: Any, x: Array, *, axis: int = 0, start: int = 0, stop: int | None = None
-) -> Array:
+def _slice(xp: Any, x: Array, *, axis: int = 0, start: int = 0, stop: int | None = None) -> Array:
     x = xp.asarray(x)
     return x[(slice(None),) * (axis % x.ndim) + (slice(start, stop),)]
 

@@ -107,6 +107,7 @@ def _run(given: list[str]) -> int:
         from .repl import prompt
 
         prompt(session, color=options.color)
+        return FINE
     return status
 
 

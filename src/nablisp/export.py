@@ -14,8 +14,9 @@ from .expr import Call, Const, Expr, Num, Sym, as_expr, postorder
 LONG = 20_000
 """Characters of LaTeX that a formula may take before shared parts are left as names."""
 
-_GREEK_LETTERS = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho
-    sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"""
+_GREEK_LETTERS = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi
+    rho sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma
+    Upsilon Phi Psi Omega"""
 _GREEK = frozenset(_GREEK_LETTERS.split())
 
 
