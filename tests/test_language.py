@@ -184,6 +184,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("()", "type", "()", "an empty array is []"),
     ("(map if [1])", "type", "(map if [1])", "if is a form"),
     ("(if (> x 0) 1 2)", "type", "(> x 0)", "(where c a b)"),
+    ("(d (lambda (u) (if (> u 0) 1 2)))", "type", "(> u 0)", "(> u  0) depends on names"),
     ("(if 1 2 3)", "type", "1", "must be a boolean"),
     ("(and true x)", "type", "x", "a condition is a comparison"),
     ("(not 1)", "type", "1", "a condition is a comparison"),
@@ -217,6 +218,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
      "(val (+ x y) :x [1 2] :y [1 2 3])", "x has 2, y has 3"),
     ("(data x [1 2]) (data y [1 2 3])", "data", "y", "y has 3 rows and x has 2"),
     ("(data x [])", "data", "[]", "no rows"),
+    ("(+ 1 (mse [1 2] [1 2 3]))", "shape", "(mse [1 2] [1 2 3])", "[1 2] has shape [2]"),
     ("(ref [1 2] 2)", "shape", "(ref [1 2] 2)", "outside 0 … 1"),
     # values
     ("(val (+ x y) :x 1)", "unbound-name", "(val (+ x y) :x 1)", "y has no value"),

@@ -1,113 +1,188 @@
-"""nablisp from Python: the article's code, compiled functions, sessions, pickles."""
+"""From Python: the article's own code, and the public names."""
 
 from __future__ import annotations
 
-import copy
+import doctest
+import importlib
 import pickle
-import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import nablisp
-from nablisp import Expr, Limits, NablispError, Session, d, params, parse, train, val
-from nablisp.expr import Call, Num, Sym
+from nablisp import (
+    Expr,
+    NablispError,
+    Session,
+    compile,  # noqa: A004  # the public word
+    d,
+    params,
+    parse,
+    read,
+    train,
+    val,
+)
+
+# The article, word for word but for its class and functions, which are imported.
+ARTICLE = """
+x = Expr.sym('x')
+y = Expr.sym('y')
+e = Expr.bin('+', Expr.bin('**', x, 2), Expr.bin('*', x, y))
+print(e)
+x, y = params("x y")
+e = x**2 + x * y
+print(e)
+x, y = params('x y')
+e = x**2 + x * y
+de_dx = d(e, "x", simplify=False)
+print(de_dx)
+de_dy = d(e, "y", simplify=False)
+print(de_dy)
+env = {"x": 2, "y": 3}
+print(val(e, env), val(de_dx, env), val(de_dy, env))
+def target(x):
+    return 2 * x + 1
+m, b = params("m b")
+def model(x):
+    return m * x + b
+param_vals = {"m": 0, "b": 0}
+def model_val(x):
+    e = model(x)
+    return val(e, param_vals)
+train_xs = [-2, 3]
+train_ys = [target(x) for x in train_xs]
+predictions = [model(x) for x in train_xs]
+loss = sum((pi - yi) ** 2 for pi, yi in zip(predictions, train_ys)) / len(train_xs)
+print(loss)
+dloss_dm = d(loss, 'm', simplify=False)
+dloss_db = d(loss, 'b', simplify=False)
+print(dloss_dm)
+print(dloss_db)
+print(model_val(3))
+# Learning rate and number of training iterations ("hyperparameters").
+lr = 0.1
+n_iter = 20
+for _ in range(n_iter):
+    grad_m = val(dloss_dm, param_vals)
+    grad_b = val(dloss_db, param_vals)
+    param_vals["m"] -= lr * grad_m
+    param_vals["b"] -= lr * grad_b
+print(param_vals["m"], param_vals["b"])
+"""
+
+PRINTED = """\
+(+ (** x 2) (* x y))
+(+ (** x 2) (* x y))
+(+ (* 1 (+ (* (* 2 (** x 1)) 1) 0)) (* 1 (+ (* y 1) (* x 0))))
+(+ (* 1 (+ (* (* 2 (** x 1)) 0) 0)) (* 1 (+ (* y 0) (* x 1))))
+10 7 2
+(/ (+ (+ 0 (** (- (+ (* m -2) b) -3) 2)) (** (- (+ (* m 3) b) 7) 2)) 2)
+(+ (* 0.5 (+ (* 1 (+ 0 (* 1 (+ (* (* 2 (** (- (+ (* m -2) b) -3) 1)) (+ (* 1 (+ (* 1 (+ -2 (* m 0))) 0)) 0)) 0)))) (* 1 (+ (* (* 2 (** (- (+ (* m 3) b) 7) 1)) (+ (* 1 (+ (* 1 (+ 3 (* m 0))) 0)) 0)) 0)))) (* (/ (- 0 (+ (+ 0 (** (- (+ (* m -2) b) -3) 2)) (** (- (+ (* m 3) b) 7) 2))) 4) 0))
+(+ (* 0.5 (+ (* 1 (+ 0 (* 1 (+ (* (* 2 (** (- (+ (* m -2) b) -3) 1)) (+ (* 1 (+ (* 1 (+ 0 (* m 0))) 1)) 0)) 0)))) (* 1 (+ (* (* 2 (** (- (+ (* m 3) b) 7) 1)) (+ (* 1 (+ (* 1 (+ 0 (* m 0))) 1)) 0)) 0)))) (* (/ (- 0 (+ (+ 0 (** (- (+ (* m -2) b) -3) 2)) (** (- (+ (* m 3) b) 7) 2))) 4) 0))
+0
+2.0010576248168945 0.9882707595825195
+"""  # noqa: E501  # the article's lines
 
 
-def test_the_article_runs_as_it_stands() -> None:
-    m, b = params("m b")
-
-    def target(x: float) -> float:
-        return 2 * x + 1
-
-    def model(x: float) -> Expr:
-        return m * x + b  # type: ignore[no-any-return]
-
-    train_xs = [-2, 3]
-    train_ys = [target(x) for x in train_xs]
-    predictions = [model(x) for x in train_xs]
-    loss = sum((p - y) ** 2 for p, y in zip(predictions, train_ys, strict=True)) / len(train_xs)
-    slopes = {"m": d(loss, "m"), "b": d(loss, "b")}
-    now = {"m": 0.0, "b": 0.0}
-    for _ in range(20):
-        steps = {name: val(slope, now) for name, slope in slopes.items()}
-        for name, step in steps.items():
-            now[name] -= 0.1 * step
-    assert now["m"] == pytest.approx(2.0010576248168945, rel=1e-12)
-    assert now["b"] == pytest.approx(0.9882707595825195, rel=1e-12)
-    assert val(loss, now) == pytest.approx(1.3244065166873e-04, rel=1e-12)
+def test_the_article_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    exec("from nablisp import *\n" + ARTICLE, {})
+    assert capsys.readouterr().out == PRINTED
 
 
-def test_train_is_the_same_engine() -> None:
-    m, b, x = params("m b x")
-    loss = parse("(mean (** (- (+ (* m x) b) (+ (* 2 x) 1)) 2))")
-    assert nablisp.forms is not None and isinstance(m * x + b, Call)
-    seen = train(loss, {"m": 0, "b": 0}, data={"x": [-2, 3]}, lr=0.1, steps=20)
-    assert seen.params["m"] == pytest.approx(2.0010576248168945, rel=1e-12)
-    assert seen.status == "steps" and seen.steps == 20
-    assert seen.history["loss"][0] == 29
-    assert len(seen.history["loss"]) == 21
+def test_everything_public_is_there() -> None:
+    promised = "Expr params d val read parse train compile Session Limits NablispError"
+    assert set(promised.split()) <= set(nablisp.__all__)
+    for name in nablisp.__all__:
+        assert getattr(nablisp, name) is not None
+    with pytest.raises(AttributeError):
+        _ = nablisp.nothing
 
 
-def test_expressions_unpack_match_and_keep_identity() -> None:
-    x, y = params("x y")
-    e = x**2 + 3 * y
-    op, left, right = e
-    assert (op, str(left), str(right)) == ("+", "(** x 2)", "(* 3 y)")
-    assert list(right) == ["*", 3, y]
-    match e:
-        case Call(row, (Call(), Call(_, (Num(value), Sym(name))))):
-            assert (row.name, value, name) == ("+", 3, "y")
-        case _:
-            pytest.fail("no match")
-    assert e is x**2 + 3 * y
-    assert pickle.loads(pickle.dumps(e)) is e
-    assert copy.deepcopy([e])[0] is e
-    assert {e: 1}[x**2 + 3 * y] == 1
-    assert isinstance(np.array([1.0, 2.0]) * x, Expr)
-    assert str(-x) == "(- 0 x)"
-    with pytest.raises(NablispError, match="no truth value"):
-        bool(x < y)
-    with pytest.raises(AttributeError, match="immutable"):
-        x.name = "z"
+x, y = params("x y")
+
+CALLS: list[tuple[Callable[[], Any], Any]] = [
+    (lambda: val(x**2 + x * y, {"x": 2, "y": 3}), 10),
+    (lambda: val(3), 3),
+    (lambda: val(x + 1, {"x": [1, 2]}), [2, 3]),
+    (lambda: parse("(+ 1 2)"), 3),
+    (lambda: parse("[1 2]"), [1, 2]),
+    (lambda: compile(x * y, ["x", "y"])(2, 3), 6),
+    (lambda: compile(x * y, "x y")(2, [1.0, 2.0]), [2, 4]),
+    (lambda: compile(x * y, ["y", "x"])(np.ones((2, 1)), [1.0, 2.0]), [[1, 2], [1, 2]]),
+    (lambda: compile(3, ["x"])([1.0, 2.0]), [3, 3]),
+    (lambda: compile(x / y, ["x", "y"])(1, 0), np.inf),
+    (lambda: compile(parse("(* a (exp (* k x)))"), ["a", "k", "x"])(2, 0, 7), 2),
+    (lambda: len(read("(a b) 1 ; c")), 2),
+    (lambda: train((x - 3) ** 2, {"x": 0}, lr=0.5, steps=1).params["x"], 3),
+    (lambda: train((x * y - 3) ** 2, {"x": 0, "y": 1}, wrt=["x"], lr=0.5, steps=1).loss, 0),
+    (lambda: Session().run("(val (sum x))", data={"x": [1, 2]}), 3),
+]
 
 
-def test_latex_in_notebooks() -> None:
-    assert parse("(/ (** x 2) 2)")._repr_latex_() == r"$\displaystyle \frac{x^{2}}{2}$"
+@pytest.mark.parametrize(("call", "value"), CALLS)
+def test_calls(call: Callable[[], Any], value: Any) -> None:
+    np.testing.assert_array_equal(call(), value)
 
 
-def test_compiled_functions() -> None:
-    f = nablisp.compile(parse("(* a (exp (* k x)))"), ["a", "k", "x"])
-    assert f(2.0, 0.5, 1.0) == 2 * np.exp(0.5)
-    assert np.array_equal(f(2.0, 0.5, [0.0, 1.0]), 2 * np.exp([0.0, 0.5]))
-    with pytest.raises(NablispError, match="not in the list of names"):
-        nablisp.compile(parse("(* a k)"), ["a"])
-    g = nablisp.compile(parse("(sum [a (* 2 b)])"), ["a", "b"])
-    assert g(1, 2) == 5
-    results = []
-    threads = [
-        threading.Thread(target=lambda k=k: results.append((k, f(1.0, 1.0, np.full(9, k)))))
-        for k in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(np.array_equal(value, np.exp(np.full(9, float(k)))) for k, value in results)
+MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
+    (lambda: bool(x < y), "type", "no truth value"),
+    (lambda: val(x), "unbound-name", "x has no value"),
+    (lambda: val(x, {"x": "a"}), "type", "x must be a number"),
+    (lambda: d(x), "arity", 'd(e, "x")'),
+    (lambda: d(x, 3), "type", "by a name"),  # type: ignore[arg-type]  # the point
+    (lambda: params(""), "name", 'params("m b")'),
+    (lambda: Expr.bin("plus", x, 1), "unbound-name", "no operation called plus"),
+    (lambda: parse("x y"), "syntax", "one expression, not 2"),
+    (lambda: parse("(+ 1"), "incomplete", "ends before"),
+    (lambda: parse("(define x 1)"), "type", "not nothing"),
+    (lambda: parse("(lambda (x) x)"), "type", "not a function"),
+    (lambda: compile(x, ["z"]), "unbound-name", "x occurs in the formula"),
+    (lambda: compile(x, ["x", "x"]), "name", "listed twice"),
+    (compile(x, ["x"]), "arity", "takes 1 argument, not 0"),
+    (lambda: compile(x, ["x"])("a"), "type", "must be a number"),
+    (lambda: compile(x + y, "x y")([1, 2], [1, 2, 3]), "shape", "x (2,), y (3,)"),
+    (lambda: compile(parse("(sum x)"), "x")([1, 2]), "shape", "cannot meet sum"),
+    (lambda: train((x - 3) ** 2, {}), "value", "does not depend on any parameter"),
+    (lambda: train((x - y) ** 2, {"x": 0}), "unbound-name", "y has no value"),
+    (lambda: train(x * y, {"x": 0}, data={"y": [1, 2]}), "shape", "wrap it in mean or sum"),
+]
 
 
-def test_sessions_take_data_and_hold_limits() -> None:
-    session = Session(limits=Limits.untrusted(), root=None)
-    result = session.run(
-        "(params m b) (train (mse (+ (* m x) b) y) :lr 0.1 :steps 500)",
-        data={"x": [0, 1, 2], "y": [1, 3, 5]},
+@pytest.mark.parametrize(("call", "kind", "words"), MISTAKES)
+def test_mistakes(call: Callable[[], Any], kind: str, words: str) -> None:
+    with pytest.raises(NablispError) as caught:
+        call()
+    assert caught.value.kind == kind
+    assert words in str(caught.value)
+
+
+def test_a_reduction_is_refused_whichever_argument_comes_as_an_array() -> None:
+    f = compile(parse("(* x (sum y))"), "x y")
+    assert f([1, 2], 3).tolist() == [3, 6]
+    with pytest.raises(NablispError, match="cannot meet sum"):
+        f(1, [1, 2])
+
+
+def test_a_result_has_its_parts() -> None:
+    r = Session().run("(params m (w [1 2])) (train (+ (** m 2) (sum (** w 2))) :lr 0.25 :steps 1)")
+    assert r.params["m"] == 0
+    assert r.params["w"].tolist() == [0.5, 1.0]
+    assert (r.loss, r.status, r.steps, r.se, r.cov) == (1.25, "steps", 1, None, None)
+    assert r.history["loss"].tolist() == [5.0, 1.25]
+    assert str(r) == r.text
+    assert pickle.loads(pickle.dumps(r)).text == r.text
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["nablisp", "nablisp.expr", "nablisp.evaluate", "nablisp.session", "nablisp.derivative"],
+)
+def test_docstrings_say_what_happens(module: str) -> None:
+    names = {"x": x, "y": y, "params": params, "val": val, "parse": parse, "d": d}
+    failed, tried = doctest.testmod(
+        importlib.import_module(module), extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE
     )
-    assert result.params == pytest.approx({"m": 2, "b": 1}, rel=1e-6)
-    assert "train by gd" in result.text
-    with pytest.raises(NablispError) as caught:
-        session.run('(data "points.csv")')
-    assert caught.value.kind == "file"
-    with pytest.raises(NablispError) as caught:
-        session.run("(define (loop x) (loop x)) (loop 1)")
-    assert caught.value.kind == "limit" and caught.value.span is not None
-    assert session.run("(val m)") == pytest.approx(2, rel=1e-6)  # nothing is lost
+    assert tried
+    assert not failed

@@ -141,7 +141,9 @@ OPTIONS: list[tuple[dict[str, Any], Callable[[int], Any], Callable[[Array, Array
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "rate", "change"), OPTIONS, ids=lambda o: str(o)[:50])
+@pytest.mark.parametrize(
+    ("options", "rate", "change"), OPTIONS, ids=[str(options)[1:50] for options, _, _ in OPTIONS]
+)
 @pytest.mark.parametrize("by", ["gd", "adam"])
 def test_options_are_what_they_say(
     by: str, options: dict[str, Any],

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import quick  # noqa: F401, I001  # before anything imports numpy
-from . import forms
+from . import forms, quick  # noqa: F401  # quick before anything imports numpy
 from .derivative import d, gradient
 from .errors import Incomplete, NablispError, draw
 from .evaluate import val

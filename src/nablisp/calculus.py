@@ -109,18 +109,18 @@ def _derived(a: Arguments, function: Value) -> Machine:
         raise NablispError(
             "arity", f"(d f) takes a function of one argument, and this one has {least}",
             hint="apply it to names first: (d (f x y) x)")  # fmt: skip
-    body = yield Application(function, (_FRESH,))
-    slope = diff.derivative(
-        _formula(body, "the function's value", a.at(0)), _FRESH, a.session.shapes
-    )
+    fresh = _fresh(name)
+    body = _formula((yield Application(function, (fresh,))), "the function's value", a.at(0))
+    slope = diff.derivative(body, fresh, a.session.shapes)
     while name in names(slope) or a.session.find(name) is not None:
         name += "_"
-    slope = substitute([slope], {_FRESH: Sym(name)})[0]
+    slope = substitute([slope], {fresh: Sym(name)})[0]
     return Formula(f"(d {getattr(function, 'name', '') or 'f'})", (Sym(name),), slope)
 
 
-_FRESH = Sym(" argument")
-"""A name that no program has."""
+def _fresh(name: str) -> Sym:
+    """A name that no program has, and that reads like this one."""
+    return Sym(f"{name} ")
 
 
 @form_row("grad", "(grad e x …)", "derivatives by the parameters in e, or by the names given: of "
@@ -231,7 +231,8 @@ def _not_inside(a: Arguments, name: str, inside: Iterable[str]) -> NablispError:
     close = nearest(name, inside)
     return NablispError(
         "keyword", f"there is no {name} in this formula", span=a.key(name),
-        hint=f"did you mean :{close}?" if close else f"its names are {', '.join(inside)}",
+        hint=f"did you mean :{close}?" if close
+        else f"its names are {', '.join(inside)}" if inside else "it has no names",
     )  # fmt: skip
 
 
@@ -286,16 +287,17 @@ def define_derivative(a: Arguments) -> Machine:
             span=target.items[0].span,
             hint="" if built_in else f"define it first: (define ({name} {argument}) …)",
         )  # fmt: skip
-    means = yield Application(found[0], (_FRESH,))
-    slope = yield body, Scope({argument: _FRESH}, a.scope)
+    fresh = _fresh(argument)
+    means = yield Application(found[0], (fresh,))
+    slope = yield body, Scope({argument: fresh}, a.scope)
     means = _formula(means, f"({name} {argument})", target.span)
     slope = _formula(slope, "the derivative", body.span)
     for formula, form in ((means, target), (slope, body)):
-        if extra := [n for n in names(formula) if n != _FRESH.name]:
+        if extra := [n for n in names(formula) if n != fresh.name]:
             raise NablispError("name", f"only {argument} may occur, not {', '.join(extra)}",
                                span=form.span)  # fmt: skip
+    means, slope = substitute([means, slope], {fresh: Sym("x")})
     _check_slope(means, slope, name)
-    means, slope = substitute([means, slope], {_FRESH: Sym("x")})
     row = Op(name, f"{name}, with a derivative of its own", (1, 1), means=means, partials=(slope,),
              exact=all(node.op.exact for node in postorder(means) if isinstance(node, Call)),
              latex=rf"\operatorname{{{{{name}}}}}\left({{x}}\right)")  # fmt: skip
@@ -307,8 +309,8 @@ def _check_slope(means: Expr, slope: Expr, name: str) -> None:
     """Refuse a derivative that central differences contradict."""
     points = np.array([-1.7, -0.61, 0.37, 1.29, 2.71])
     step = 1e-6 * np.maximum(1, np.abs(points))
-    above, below = (evaluate([means], {_FRESH.name: points + h})[0] for h in (step, -step))
-    said = np.broadcast_to(evaluate([slope], {_FRESH.name: points})[0], points.shape)
+    above, below = (evaluate([means], {"x": points + h})[0] for h in (step, -step))
+    said = np.broadcast_to(evaluate([slope], {"x": points})[0], points.shape)
     with np.errstate(all="ignore"):
         seen = np.broadcast_to((above - below) / (2 * step), points.shape)
     wrong = np.isfinite(seen) & ~(np.abs(said - seen) <= 1e-4 * (1 + np.abs(seen)))

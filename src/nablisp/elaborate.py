@@ -85,7 +85,7 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
     stack: list[tuple[Machine, Form]] = []
     value: Any = None
     request: Any = (form, scope)
-    current = form
+    current = caller = form
     try:
         while True:
             if type(request) is Application:
@@ -96,6 +96,8 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
             while True:
                 if type(value) is Tail:
                     budget.step()
+                    if _in_prelude(value.form) and not _in_prelude(current):
+                        caller = current
                     current, scope = value
                     value = _start(session, current, scope)
                     continue
@@ -116,7 +118,10 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
                         session.remember(value, current)
                     stack.pop()
     except NablispError as error:
-        raise error.at(current.span) from None
+        error.at(current.span)
+        if error.span and error.span.file == PRELUDE:
+            error.span = caller.span  # where the user called the prelude
+        raise error from None
     except RecursionError:
         raise NablispError("limit", "this nests too deeply", span=current.span) from None
     except MemoryError:
@@ -126,6 +131,13 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
     finally:
         for machine, _ in reversed(stack):
             machine.close()
+
+
+PRELUDE = "prelude.gd"
+
+
+def _in_prelude(form: Form) -> bool:
+    return form.span is not None and form.span.file == PRELUDE
 
 
 def _start(session: Any, form: Form, scope: Scope | None) -> Any:
@@ -230,7 +242,8 @@ def unknown_function(session: Any, head: Symbol) -> NablispError:
     if name in LATER:
         return NablispError("unavailable", f"({name} …) {LATER[name]}", span=head.span)
     close = nearest(name, session.callable_names())
-    hint = f"did you mean {close}?" if close else f"define it: (define ({name} x) …)"
+    argument = "y" if name == "x" else "x"
+    hint = f"did you mean {close}?" if close else f"define it: (define ({name} {argument}) …)"
     if re.match(r"\*+[0-9.]", name):
         hint = "put a blank after the operation: (* 2 x)"
     return NablispError(

@@ -6,25 +6,23 @@ import re
 from functools import cache
 from pkgutil import get_data
 
-from .elaborate import CONSTANTS, FUNCTIONS
+from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE
 from .expr import OPS
 from .forms import List, Symbol
 from .reader import read
 from .values import Closure, Scope
 
-NAME = "prelude.gd"
-
 
 @cache
 def definitions() -> dict[str, Closure]:
     """The functions of the prelude by name; they see each other, whatever a session defines."""
-    data = get_data(__package__, NAME)  # from a zip, too
+    data = get_data(__package__, PRELUDE)  # from a zip, too
     assert data is not None
     text = data.decode()
     names: dict[str, object] = {**CONSTANTS, **OPS, **FUNCTIONS}
     scope = Scope(names)
     found: dict[str, Closure] = {}
-    for form in read(text, name=NAME):
+    for form in read(text, name=PRELUDE):
         match form:
             case List((Symbol("define"), List((Symbol(name), *rest)), *body)) if form.span:
                 above = re.search(r"; ([^\n]*)\n$", text[: form.span.start])

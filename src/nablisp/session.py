@@ -11,7 +11,7 @@ import numpy as np
 
 from . import calculus, core, running, tools
 from . import data as table
-from .elaborate import CONSTANTS, FUNCTIONS, SPECIAL, run
+from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
 from .errors import NablispError, Span, nearest
 from .evaluate import ROWS, check_mapped, evaluate
 from .expr import OPS, Expr, Sym
@@ -217,7 +217,7 @@ class Session:
 
     def remember(self, value: Expr, form: Form) -> None:
         """Where an expression was first written, for errors while it runs."""
-        if form.span is not None and not isinstance(form, Number):
+        if form.span is not None and form.span.file != PRELUDE and not isinstance(form, Number):
             self.origins.setdefault(value, form.span)
 
     def value(self, root: Expr, given: Mapping[str, Value] | None = None) -> Value:

@@ -165,7 +165,7 @@ def indexed(shapes: Sequence[Shape], index: tuple[int, ...] = (), axis: int | No
     (shape,) = shapes
     first = 0 if axis is None else axis_of(axis, len(shape))
     if first + len(index) > len(shape):
-        raise refuse(f"ref has {len(index)} indices for {show(shape)}")
+        raise refuse(f"{show(shape)} has no {len(index)} axes to index")
     for at, i in enumerate(index, first):
         length = _fixed(shape[at], "ref")
         if not -length <= i < length:

@@ -463,7 +463,7 @@ class _Run:
         keeps = status in ("diverged", "patience") or bool(self.held)
         params = dict(best) if keeps or (status == "interrupted" and self.whole) else last
         loss, *slopes = self.at(params)
-        if params is last and not self._sound(loss, slopes):  # the last step itself was one too far
+        if status != "diverged" and not self._sound(loss, slopes):  # one step too far
             status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
