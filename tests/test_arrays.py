@@ -360,7 +360,7 @@ REFUSED = [
     ("(solve B v)", "square matrix", "[3 2], [3]"),
     ("(solve A x)", "[3 3], [rows]"),
     ("(ref v 3)", "index 3 is outside 0 … 2"),
-    ("(ref v 0 0)", "2 indices for [3]"),
+    ("(ref v 0 0)", "[3] has no 2 axes"),
     ("(ref x 0)", "along the rows"),
     ("(slice x :start 0 :stop 1)", "along the rows"),
     ("(slice v :start 2 :stop 5)", "2 … 5 is outside 0 … 3"),

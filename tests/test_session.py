@@ -146,6 +146,7 @@ STRANGERS = [
     ("(params m) (train (** m 2) :lr 0 :steps 1e15)", "seconds"),
     ("(" * 20_000 + ")" * 20_000, "depth"),
     (";" * 70_000, "source"),
+    ("(params (w (zeros 20000))) (train (sum (@ (expand w 1) (expand w 0))))", "bytes"),
     ("(** 2 (** 10 9))", None),
     ("(repeat 60 (lambda (x) (* x x)) (+ x 1))", None),
 ]

@@ -27,7 +27,7 @@ from .limits import Budget
 from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief, number
 from .results import Result
-from .shapes import ShapeEnv, is_boolean, shape_of, show
+from .shapes import Shape, ShapeEnv, is_boolean, shape_of, show
 
 STEPS = 1000
 """How many steps are taken when nothing says."""
@@ -206,6 +206,7 @@ class _Run:
         self.total = self._total()
         self.start = {n: params[n] for n in self.moving}
         self.slopes = gradient(loss, [Sym(n) for n in self.moving], self.shapes)
+        self._check_size([loss, *self.slopes])
         given = {n: as_expr(v) for n, v in self.fixed.items()}
         replaced = substitute(
             [loss if options.until is None else options.until, loss, *self.slopes],
@@ -216,6 +217,15 @@ class _Run:
         self.measure = self.backend.compile([self.fixed_loss, *self.fixed_slopes], names_in)
         self.ends = self._ends()
         self.ended = self.backend.compile(list(self.ends.values()), names_in)
+
+    def _check_size(self, roots: Sequence[Expr]) -> None:
+        """Refuse what is larger than the budget allows, before it is computed."""
+        known: dict[Expr, Shape] = {}
+        for root in roots:
+            shape_of(root, self.shapes, known)
+        self.budget.node(len(known))
+        for shape in known.values():
+            self.budget.array(tuple(self.rows if n == "rows" else int(n) for n in shape))
 
     # ---- the parts of a step ---------------------------------------------------------------------
 
