@@ -61,9 +61,14 @@ def _by(a: Arguments, root: Expr, what: str) -> list[Sym]:
     return found
 
 
-@form_row("d", "(d e x …) or (d f)", "derivative by a name, or by several in turn; of a function "
-          "of one argument, a function", (1, None), keywords=("raw",),
-          example="(d (** x 3) x)")  # fmt: skip
+@form_row(
+    "d",
+    "(d e x …) or (d f)",
+    "derivative by a name, or by several in turn; of a function of one argument, a function",
+    (1, None),
+    keywords=("raw",),
+    example="(d (** x 3) x)",
+)
 def d(a: Arguments) -> Any:
     e, *by = a.given
     raw = expect(a.named.get("raw", False), ("boolean",), ":raw", a.at("raw"))
@@ -107,8 +112,10 @@ def _derived(a: Arguments, function: Value) -> Machine:
         name = str(function.parameters[0]) if least else name
     if least > 1 or most == 0:
         raise NablispError(
-            "arity", f"(d f) takes a function of one argument, and this one has {least}",
-            hint="apply it to names first: (d (f x y) x)")  # fmt: skip
+            "arity",
+            f"(d f) takes a function of one argument, and this one has {least}",
+            hint="apply it to names first: (d (f x y) x)",
+        )
     fresh = _fresh(name)
     body = _formula((yield Application(function, (fresh,))), "the function's value", a.at(0))
     slope = diff.derivative(body, fresh, a.session.shapes)
@@ -123,8 +130,13 @@ def _fresh(name: str) -> Sym:
     return Sym(f"{name} ")
 
 
-@form_row("grad", "(grad e x …)", "derivatives by the parameters in e, or by the names given: of "
-          "several scalars a vector, of one array its own shape", (1, None))  # fmt: skip
+@form_row(
+    "grad",
+    "(grad e x …)",
+    "derivatives by the parameters in e, or by the names given: of "
+    "several scalars a vector, of one array its own shape",
+    (1, None),
+)
 def grad(a: Arguments) -> Value:
     root = _formula(a.given[0], "what grad differentiates", a.at(0))
     by = _by(a, root, "grad")
@@ -147,8 +159,12 @@ def _only_scalars(a: Arguments, by: list[Sym], what: str) -> None:
             )
 
 
-@form_row("hessian", "(hessian e x …)", "second derivatives by the parameters in e, or by the "
-          "names given: a symmetric matrix", (1, None))  # fmt: skip
+@form_row(
+    "hessian",
+    "(hessian e x …)",
+    "second derivatives by the parameters in e, or by the names given: a symmetric matrix",
+    (1, None),
+)
 def hessian(a: Arguments) -> Value:
     root = _formula(a.given[0], "what hessian differentiates", a.at(0))
     by = _by(a, root, "hessian")
@@ -166,8 +182,12 @@ def _rows(a: Arguments, rows: list[list[Expr]]) -> Value:
     return array_of(session, [array_of(session, [plain(cell) for cell in row]) for row in rows])
 
 
-@form_row("jacobian", "(jacobian [e1 e2] x …)", "derivatives of several expressions: a row for "
-          "each, a column for each name", (1, None))  # fmt: skip
+@form_row(
+    "jacobian",
+    "(jacobian [e1 e2] x …)",
+    "derivatives of several expressions: a row for each, a column for each name",
+    (1, None),
+)
 def jacobian(a: Arguments) -> Value:
     root = _formula(a.given[0], "what jacobian differentiates", a.at(0))
     by = _by(a, root, "jacobian")
@@ -191,8 +211,10 @@ def _jacobian(a: Arguments, root: Expr, by: Sym) -> Value:
     shape = a.session.shape(root)
     if ROWS in shape or len(shape) > 1:
         raise NablispError(
-            "shape", f"this has shape {sh.show(shape)}; a jacobian by an array is of a vector",
-            hint="make it one number per element first")  # fmt: skip
+            "shape",
+            f"this has shape {sh.show(shape)}; a jacobian by an array is of a vector",
+            hint="make it one number per element first",
+        )
     if not shape:
         return _found(a, diff.gradient(root, [by], a.session.shapes)[0])
     rows = [
@@ -210,8 +232,14 @@ def simplify(a: Arguments) -> Value:
     return plain(tidy(root, a.session.shapes))
 
 
-@form_row("subst", "(subst e :x 2)", "e with names replaced by expressions, all at once", (1, 1),
-          keywords=None, example="(subst (* a x) :x (+ y 1))")  # fmt: skip
+@form_row(
+    "subst",
+    "(subst e :x 2)",
+    "e with names replaced by expressions, all at once",
+    (1, 1),
+    keywords=None,
+    example="(subst (* a x) :x (+ y 1))",
+)
 def subst(a: Arguments) -> Value:
     root = _formula(a.given[0], "what subst replaces in", a.at(0))
     inside = names(root)
@@ -230,22 +258,38 @@ def subst(a: Arguments) -> Value:
 def _not_inside(a: Arguments, name: str, inside: Iterable[str]) -> NablispError:
     close = nearest(name, inside)
     return NablispError(
-        "keyword", f"there is no {name} in this formula", span=a.key(name),
-        hint=f"did you mean :{close}?" if close
-        else f"its names are {', '.join(inside)}" if inside else "it has no names",
-    )  # fmt: skip
+        "keyword",
+        f"there is no {name} in this formula",
+        span=a.key(name),
+        hint=f"did you mean :{close}?"
+        if close
+        else f"its names are {', '.join(inside)}"
+        if inside
+        else "it has no names",
+    )
 
 
-@form_row("val", "(val e :x 2 …)", "the value of e: names given here first, then parameters and "
-          "columns", (1, 1), keywords=None, example="(val (* m x) :x 3)")  # fmt: skip
+@form_row(
+    "val",
+    "(val e :x 2 …)",
+    "the value of e: names given here first, then parameters and columns",
+    (1, 1),
+    keywords=None,
+    example="(val (* m x) :x 3)",
+)
 def val(a: Arguments) -> Value:
-    value = expect(a.given[0], ("number", "boolean", "array", "expression"), "what val computes",
-                   a.at(0))  # fmt: skip
+    value = expect(
+        a.given[0], ("number", "boolean", "array", "expression"), "what val computes", a.at(0)
+    )
     for name, given in a.named.items():
         expect(given, ("number", "array"), f":{name}", a.at(name))
         if is_boolean(given):
-            raise NablispError("type", f":{name} holds true and false", span=a.at(name),
-                               hint="choose numbers with where: (where c 1 0)")  # fmt: skip
+            raise NablispError(
+                "type",
+                f":{name} holds true and false",
+                span=a.at(name),
+                hint="choose numbers with where: (where c 1 0)",
+            )
     if not isinstance(value, Expr):
         return value
     _refuse_misspelt(a, names(value))
@@ -267,26 +311,36 @@ def latex(a: Arguments) -> Value:
     return write(_formula(a.given[0], "what latex writes", a.at(0)))
 
 
-@form_row("define-derivative", "(define-derivative (f z) e)", "give a function of one argument its "
-          "derivative; checked against differences", (2, 2), raw=True)  # fmt: skip
+@form_row(
+    "define-derivative",
+    "(define-derivative (f z) e)",
+    "give a function of one argument its derivative; checked against differences",
+    (2, 2),
+    raw=True,
+)
 def define_derivative(a: Arguments) -> Machine:
     target, body = a.given
     match target:
         case List((Symbol(name), Symbol(argument))):
             pass
         case _:
-            raise NablispError("syntax", "this takes (f z) and a formula in z", span=target.span,
-                               hint="(define-derivative (f z) (cos z))")  # fmt: skip
+            raise NablispError(
+                "syntax",
+                "this takes (f z) and a formula in z",
+                span=target.span,
+                hint="(define-derivative (f z) (cos z))",
+            )
     found = a.session.find(name)
     if found is None or not isinstance(found[0], (Closure, Formula)):
         built_in = found is not None and isinstance(found[0], Op)
         raise NablispError(
             "name" if built_in else "unbound-name",
-            f"{name} has its derivative already" if built_in
+            f"{name} has its derivative already"
+            if built_in
             else f"{name} is no function defined here",
             span=target.items[0].span,
             hint="" if built_in else f"define it first: (define ({name} {argument}) …)",
-        )  # fmt: skip
+        )
     fresh = _fresh(argument)
     means = yield Application(found[0], (fresh,))
     slope = yield body, Scope({argument: fresh}, a.scope)
@@ -294,13 +348,20 @@ def define_derivative(a: Arguments) -> Machine:
     slope = _formula(slope, "the derivative", body.span)
     for formula, form in ((means, target), (slope, body)):
         if extra := [n for n in names(formula) if n != fresh.name]:
-            raise NablispError("name", f"only {argument} may occur, not {', '.join(extra)}",
-                               span=form.span)  # fmt: skip
+            raise NablispError(
+                "name", f"only {argument} may occur, not {', '.join(extra)}", span=form.span
+            )
     means, slope = substitute([means, slope], {fresh: Sym("x")})
     _check_slope(means, slope, name)
-    row = Op(name, f"{name}, with a derivative of its own", (1, 1), means=means, partials=(slope,),
-             exact=all(node.op.exact for node in postorder(means) if isinstance(node, Call)),
-             latex=rf"\operatorname{{{{{name}}}}}\left({{x}}\right)")  # fmt: skip
+    row = Op(
+        name,
+        f"{name}, with a derivative of its own",
+        (1, 1),
+        means=means,
+        partials=(slope,),
+        exact=all(node.op.exact for node in postorder(means) if isinstance(node, Call)),
+        latex=rf"\operatorname{{{{{name}}}}}\left({{x}}\right)",
+    )
     a.session.define(name, row, target.span, quiet=True)
     return None
 
@@ -323,8 +384,12 @@ def _check_slope(means: Expr, slope: Expr, name: str) -> None:
         )
 
 
-@form_row("check-grad", "(check-grad e x …)", "derivative against central differences at random "
-          "points: the largest relative difference", (1, None))  # fmt: skip
+@form_row(
+    "check-grad",
+    "(check-grad e x …)",
+    "derivative against central differences at random points: the largest relative difference",
+    (1, None),
+)
 def check_grad(a: Arguments) -> Value:
     root = _formula(a.given[0], "what check-grad checks", a.at(0))
     session = a.session
@@ -334,8 +399,11 @@ def check_grad(a: Arguments) -> Value:
         raise NablispError("value", f"{brief(root)} has no names to differentiate by")
     for i, symbol in enumerate(by, 1):
         if symbol.name in session.columns:
-            raise NablispError("value", f"{symbol.name} is a column, and only parameters and free "
-                               "names are moved", span=a.at(i))  # fmt: skip
+            raise NablispError(
+                "value",
+                f"{symbol.name} is a column, and only parameters and free names are moved",
+                span=a.at(i),
+            )
     if session.shape(root):
         root = Call(OPS["sum"], (root,))
     slopes = diff.gradient(root, by, session.shapes)
@@ -347,12 +415,17 @@ def check_grad(a: Arguments) -> Value:
             found.append(_difference(a, root, symbol, slope, at, random))
     apart = [difference for difference in found if difference is not None]
     if not apart:
-        raise NablispError("value", f"{brief(root)} is not finite anywhere near 1",
-                           hint="check it where it is: (val (d e x) :x …)")  # fmt: skip
+        raise NablispError(
+            "value",
+            f"{brief(root)} is not finite anywhere near 1",
+            hint="check it where it is: (val (d e x) :x …)",
+        )
     if not max(apart) <= 1e-5:
         raise NablispError(
-            "gradient", f"derivative and differences of {brief(root)} differ by {max(apart):.2g}",
-            hint="a kink nearby, a loss of digits, or a wrong define-derivative")  # fmt: skip
+            "gradient",
+            f"derivative and differences of {brief(root)} differ by {max(apart):.2g}",
+            hint="a kink nearby, a loss of digits, or a wrong define-derivative",
+        )
     return max(apart)
 
 

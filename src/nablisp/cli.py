@@ -67,8 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     add("files", nargs="*", metavar="FILE", help="scripts to run in turn; - is standard input")
     add("-e", dest="texts", action="append", default=[], metavar="TEXT", help="run this text")
     add("-i", dest="stay", action="store_true", help="stay at the prompt afterwards")
-    add("-D", dest="defines", action="append", default=[], metavar="NAME=VALUE",
-        help="define a name, over what the script says")  # fmt: skip
+    add(
+        "-D",
+        dest="defines",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="define a name, over what the script says",
+    )
     add("--seed", type=int, default=0, help="of every random number (default 0)")
     add("--backend", help="what runs training (numpy)")
     add("--quiet", action="store_true", help="no remarks on standard error")
@@ -171,8 +177,11 @@ class _Shell:
         self.session.refuse(name, Span(source, 0, len(name)), "definition")
         found = list(self.session.values(text, name=f"-D {name}"))
         if len(found) != 1 or found[0][1] is None:
-            raise NablispError("syntax", "-D takes NAME=VALUE, one value",
-                               span=Span(source, len(name) + 1, len(define)))  # fmt: skip
+            raise NablispError(
+                "syntax",
+                "-D takes NAME=VALUE, one value",
+                span=Span(source, len(name) + 1, len(define)),
+            )
         self.session.overrides[name] = found[0][1]
 
     def script(self, data: bytes, name: str) -> int:
@@ -231,8 +240,11 @@ def _decoded(data: bytes, name: str) -> str:
         before = data[: error.start].decode()
         source = Source(name, before + data[error.start :].decode(errors="replace"))
         raise NablispError(
-            "file", f"byte {error.start} is not UTF-8 text", hint="save it as UTF-8",
-            span=Span(source, len(before), len(before) + 1)) from None  # fmt: skip
+            "file",
+            f"byte {error.start} is not UTF-8 text",
+            hint="save it as UTF-8",
+            span=Span(source, len(before), len(before) + 1),
+        ) from None
 
 
 def _print(text: str) -> None:

@@ -48,16 +48,22 @@ def define(a: Arguments) -> Any:
     match target:
         case Symbol(name):
             if len(body) != 1:
-                raise NablispError("arity", f"define {name} takes one value, not {len(body)}",
-                                   hint=SPECIAL["define"].signature)  # fmt: skip
+                raise NablispError(
+                    "arity",
+                    f"define {name} takes one value, not {len(body)}",
+                    hint=SPECIAL["define"].signature,
+                )
             return _define_value(a, target, body[0])
         case List((Symbol(name) as head, *parameters)):
             names = _names_of(parameters, name)
             _bind(a, head, Closure(name, names, tuple(body), a.scope, "", _source(a)))
             return None
     raise NablispError(
-        "syntax", "define takes a name, or a function's name and arguments in a list",
-        span=target.span, hint=SPECIAL["define"].signature)  # fmt: skip
+        "syntax",
+        "define takes a name, or a function's name and arguments in a list",
+        span=target.span,
+        hint=SPECIAL["define"].signature,
+    )
 
 
 def _define_value(a: Arguments, target: Symbol, body: Form) -> Machine:
@@ -82,8 +88,9 @@ def _source(a: Arguments) -> str:
 
 def _refuse_constant(target: Symbol) -> None:
     if target.name in CONSTANTS:
-        raise NablispError("name", f"{target.name} is a constant", span=target.span,
-                           hint="choose another name")  # fmt: skip
+        raise NablispError(
+            "name", f"{target.name} is a constant", span=target.span, hint="choose another name"
+        )
 
 
 def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
@@ -92,8 +99,8 @@ def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
     for form in forms:
         if not isinstance(form, Symbol):
             raise NablispError(
-                "name", f"an argument of {owner} must be a name, not {brief(form)}",
-                span=form.span)  # fmt: skip
+                "name", f"an argument of {owner} must be a name, not {brief(form)}", span=form.span
+            )
         if form.name in found:
             raise NablispError(
                 "name", f"{owner} has two arguments called {form.name}", span=form.span
@@ -103,24 +110,42 @@ def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@form_row("lambda", "(lambda (a b) e …)", "a function without a name", (2, None), raw=True,
-          example="(map (lambda (k) (** x k)) (range 4))")  # fmt: skip
+@form_row(
+    "lambda",
+    "(lambda (a b) e …)",
+    "a function without a name",
+    (2, None),
+    raw=True,
+    example="(map (lambda (k) (** x k)) (range 4))",
+)
 def lambda_(a: Arguments) -> Value:
     names, *body = a.given
     if not isinstance(names, List):
         raise NablispError(
-            "syntax", "lambda takes its arguments in a list", span=names.span,
-            hint=SPECIAL["lambda"].signature)  # fmt: skip
+            "syntax",
+            "lambda takes its arguments in a list",
+            span=names.span,
+            hint=SPECIAL["lambda"].signature,
+        )
     return Closure("", _names_of(names.items, "lambda"), tuple(body), a.scope, "", _source(a))
 
 
-@form_row("let", "(let ((a 1) (b 2)) e …)", "names for use inside; later ones see earlier ones",
-          (2, None), raw=True)  # fmt: skip
+@form_row(
+    "let",
+    "(let ((a 1) (b 2)) e …)",
+    "names for use inside; later ones see earlier ones",
+    (2, None),
+    raw=True,
+)
 def let(a: Arguments) -> Machine:
     bindings, *body = a.given
     if not isinstance(bindings, List):
-        raise NablispError("syntax", "let takes a list of (name value)", span=bindings.span,
-                           hint=SPECIAL["let"].signature)  # fmt: skip
+        raise NablispError(
+            "syntax",
+            "let takes a list of (name value)",
+            span=bindings.span,
+            hint=SPECIAL["let"].signature,
+        )
     scope = Scope({}, a.scope)
     seen: set[str] = set()
     for binding in bindings.items:
@@ -136,8 +161,11 @@ def let(a: Arguments) -> Machine:
                     scope = Scope({}, scope)
             case _:
                 raise NablispError(
-                    "syntax", f"let binds with (name value), not {brief(binding)}",
-                    span=binding.span, hint=SPECIAL["let"].signature)  # fmt: skip
+                    "syntax",
+                    f"let binds with (name value), not {brief(binding)}",
+                    span=binding.span,
+                    hint=SPECIAL["let"].signature,
+                )
     return (yield from _sequence(tuple(body), scope))
 
 
@@ -162,16 +190,20 @@ def if_(a: Arguments) -> Machine:
 def _connective(name: str, decides: bool) -> None:
     word = "true if all are" if name == "and" else "true if any is"
 
-    @form_row(name, f"({name} a b …)", f"{word}; stops at the first that decides", (0, None),
-              raw=True)  # fmt: skip
+    @form_row(
+        name, f"({name} a b …)", f"{word}; stops at the first that decides", (0, None), raw=True
+    )
     def connective(a: Arguments) -> Machine:
         waiting: list[Value] = []
         for form in a.given:
             value = yield form, a.scope
             if not is_boolean(value):
                 raise NablispError(
-                    "type", f"{name} takes conditions, not {described(value)}",
-                    span=form.span, hint="a condition is a comparison: (> x 0)")  # fmt: skip
+                    "type",
+                    f"{name} takes conditions, not {described(value)}",
+                    span=form.span,
+                    hint="a condition is a comparison: (> x 0)",
+                )
             if value is decides and not waiting:
                 return decides
             if value is not (not decides):
@@ -193,27 +225,42 @@ def _elements(session: Any, value: Value, what: str) -> list[Value]:
     if isinstance(value, np.ndarray):
         return [part if part.ndim else _number(part.item()) for part in value]
     if isinstance(value, Expr) and (shape := session.shape(value)):
-        if isinstance(value, Call) and value.op.name == "stack" and (
-            ROWS in shape or dict(value.options)["axis"] % len(shape) == 0):  # fmt: skip
+        if (
+            isinstance(value, Call)
+            and value.op.name == "stack"
+            and (ROWS in shape or dict(value.options)["axis"] % len(shape) == 0)
+        ):
             return [plain(arg) for arg in value.args]
         if shape[0] != ROWS:
             return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
         raise NablispError(
-            "type", f"{what} cannot go over the rows of {brief(value)}",
-            hint="operations on a column work on all its rows: (sin x), (sum x)")  # fmt: skip
+            "type",
+            f"{what} cannot go over the rows of {brief(value)}",
+            hint="operations on a column work on all its rows: (sin x), (sum x)",
+        )
     raise NablispError("type", f"{what} goes over an array, not {described(value)}")
 
 
 def _number(value: float | bool) -> Value:
     """An element as a number; whole ones are integers, as they print in an array."""
-    if type(value) is float and abs(value) <= EXACT and value.is_integer() and (
-        value or math.copysign(1, value) > 0):  # fmt: skip
+    if (
+        type(value) is float
+        and abs(value) <= EXACT
+        and value.is_integer()
+        and (value or math.copysign(1, value) > 0)
+    ):
         return int(value)
     return value
 
 
-@form_row("map", "(map f v)", "f of each element of an array", (2, 2), table=FUNCTIONS,
-          example="(map (lambda (k) (* k k)) (range 4))")  # fmt: skip
+@form_row(
+    "map",
+    "(map f v)",
+    "f of each element of an array",
+    (2, 2),
+    table=FUNCTIONS,
+    example="(map (lambda (k) (* k k)) (range 4))",
+)
 def map_(a: Arguments) -> Machine:
     function, over = a.given
     found = []
@@ -223,8 +270,14 @@ def map_(a: Arguments) -> Machine:
     return array_of(a.session, found)
 
 
-@form_row("fold", "(fold f init v)", "f of the result so far and each element in turn", (3, 3),
-          table=FUNCTIONS, example="(fold + 0 [1 2 3])")  # fmt: skip
+@form_row(
+    "fold",
+    "(fold f init v)",
+    "f of the result so far and each element in turn",
+    (3, 3),
+    table=FUNCTIONS,
+    example="(fold + 0 [1 2 3])",
+)
 def fold(a: Arguments) -> Machine:
     function, value, over = a.given
     for element in _elements(a.session, over, "fold"):
@@ -233,8 +286,14 @@ def fold(a: Arguments) -> Machine:
     return value
 
 
-@form_row("repeat", "(repeat n f init)", "f applied n times, from init on", (3, 3),
-          table=FUNCTIONS, example="(repeat 3 (lambda (x) (* x x)) y)")  # fmt: skip
+@form_row(
+    "repeat",
+    "(repeat n f init)",
+    "f applied n times, from init on",
+    (3, 3),
+    table=FUNCTIONS,
+    example="(repeat 3 (lambda (x) (* x x)) y)",
+)
 def repeat(a: Arguments) -> Machine:
     count, function, value = a.given
     turns = _count(count, "the count of repeat", a.at(0))
@@ -248,8 +307,9 @@ def repeat(a: Arguments) -> Machine:
 def _count(value: Value, what: str, span: Span | None) -> int:
     number = expect(value, ("number",), what, span)
     if not (0 <= number < float("inf") and number == number // 1):
-        raise NablispError("value", f"{what} must be a whole number from 0, not {brief(number)}",
-                           span=span)  # fmt: skip
+        raise NablispError(
+            "value", f"{what} must be a whole number from 0, not {brief(number)}", span=span
+        )
     return int(number)
 
 
@@ -296,8 +356,14 @@ def _lengths(a: Arguments, what: str) -> tuple[int, ...]:
 
 
 def _initializer(name: str, doc: str, keywords: tuple[str, ...] = ()) -> Row:
-    return form_row(name, f"({name} n …{''.join(f' :{k} …' for k in keywords)})", doc, (1, None),
-                    keywords=keywords, table=FUNCTIONS)  # fmt: skip
+    return form_row(
+        name,
+        f"({name} n …{''.join(f' :{k} …' for k in keywords)})",
+        doc,
+        (1, None),
+        keywords=keywords,
+        table=FUNCTIONS,
+    )
 
 
 @_initializer("zeros", "an array of zeros of these lengths")
@@ -341,8 +407,13 @@ def _normal(a: Arguments, lengths: tuple[int, ...], scale: float) -> Value:
         return a.session.random().normal(0.0, 1.0, lengths) * scale
 
 
-@form_row("shape", "(shape v)", "the lengths of an array; those of a column hold (rows)", (1, 1),
-          table=FUNCTIONS)  # fmt: skip
+@form_row(
+    "shape",
+    "(shape v)",
+    "the lengths of an array; those of a column hold (rows)",
+    (1, 1),
+    table=FUNCTIONS,
+)
 def shape(a: Arguments) -> Value:
     value = expect(a.given[0], ("number", "array", "expression"), "what shape measures", a.at(0))
     lengths = a.session.shape(value) if isinstance(value, Expr) else np.shape(value)
@@ -355,14 +426,20 @@ def shape(a: Arguments) -> Value:
 # ---- tools ---------------------------------------------------------------------------------------
 
 
-@form_row("kind", "(kind v)", "what sort of value this is, as a string", (1, 1), raw=True,
-          keywords=None)  # fmt: skip
+@form_row(
+    "kind", "(kind v)", "what sort of value this is, as a string", (1, 1), raw=True, keywords=None
+)
 def kind(a: Arguments) -> Machine:
     return kind_of((yield a.given[0], a.scope))
 
 
-@form_row("print", "(print v …)", "write values on a line, strings without quotes", (0, None),
-          table=FUNCTIONS)  # fmt: skip
+@form_row(
+    "print",
+    "(print v …)",
+    "write values on a line, strings without quotes",
+    (0, None),
+    table=FUNCTIONS,
+)
 def print_(a: Arguments) -> None:
     words = [v if isinstance(v, str) else a.session.text(v) for v in a.given]
     a.session.write(" ".join(words))
@@ -379,30 +456,42 @@ def assert_(a: Arguments) -> Machine:
     expect(value, ("boolean",), "what assert checks", condition.span)
     if not value:
         why = (yield a.given[1], a.scope) if len(a.given) > 1 else "this does not hold"
-        raise NablispError("assertion", why if isinstance(why, str) else a.session.text(why),
-                           span=condition.span)  # fmt: skip
+        raise NablispError(
+            "assertion", why if isinstance(why, str) else a.session.text(why), span=condition.span
+        )
     return None
 
 
-@form_row("get", "(get r :key)", "a part of a result: :status, :loss, :steps, :seconds, :history, "
-          "or a parameter", (2, 2), raw=True, keywords=None)  # fmt: skip
+@form_row(
+    "get",
+    "(get r :key)",
+    "a part of a result: :status, :loss, :steps, :seconds, :history, or a parameter",
+    (2, 2),
+    raw=True,
+    keywords=None,
+)
 def get(a: Arguments) -> Machine:
     result, key = a.given
     if not isinstance(key, Keyword):
-        raise NablispError("keyword", "get takes a result and a keyword", span=key.span,
-                           hint="(get r :loss)")  # fmt: skip
+        raise NablispError(
+            "keyword", "get takes a result and a keyword", span=key.span, hint="(get r :loss)"
+        )
     value = yield result, a.scope
     parts = getattr(value, "parts", None)
     if parts is None:
-        raise NablispError("type", f"get takes a part of a result, not of {described(value)}",
-                           span=result.span)  # fmt: skip
+        raise NablispError(
+            "type", f"get takes a part of a result, not of {described(value)}", span=result.span
+        )
     found = parts()
     if key.name not in found:
         close = nearest(key.name, found)
         has = ", ".join(f":{name}" for name in found)
-        raise NablispError("keyword", f"this result has no part :{key.name}", span=key.span,
-                           hint=f"did you mean :{close}?" if close else f"it has {has}"
-                           )  # fmt: skip
+        raise NablispError(
+            "keyword",
+            f"this result has no part :{key.name}",
+            span=key.span,
+            hint=f"did you mean :{close}?" if close else f"it has {has}",
+        )
     return found[key.name]
 
 

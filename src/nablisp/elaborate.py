@@ -52,8 +52,12 @@ from .values import (
 Machine = Generator[Any, Any, Any]
 
 CONSTANTS: dict[str, Value] = {
-    "pi": float(np.pi), "true": True, "false": False, "inf": float("inf"), "nan": float("nan"),
-}  # fmt: skip
+    "pi": float(np.pi),
+    "true": True,
+    "false": False,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}
 
 SPECIAL: dict[str, Primitive] = {}
 """Forms: names with a meaning only at the head of a list."""
@@ -369,9 +373,12 @@ def _apply(
 
 
 def _check_call(
-    function: Closure | Formula, names: Sequence[Any], args: Sequence[Value],
-    options: dict[str, Value], form: List | None,
-) -> None:  # fmt: skip
+    function: Closure | Formula,
+    names: Sequence[Any],
+    args: Sequence[Value],
+    options: dict[str, Value],
+    form: List | None,
+) -> None:
     """Refuse keywords and wrong counts for a function written in the language."""
     name = function.name or "this function"
     hint = f"{function.signature}  {getattr(function, 'doc', '')}".rstrip()
@@ -419,8 +426,9 @@ def check_arguments(
         return
     for name in named:
         if name in row.later:
-            raise NablispError("unavailable", f":{name} is not part of this version yet",
-                               span=key_span(form, name))  # fmt: skip
+            raise NablispError(
+                "unavailable", f":{name} is not part of this version yet", span=key_span(form, name)
+            )
         if name not in row.keywords:
             raise unknown_keyword(name, row.name, row.keywords, key_span(form, name))
 
@@ -453,9 +461,16 @@ def _arity_words(name: str, least: int, most: int | None, count: int) -> str:
 
 
 _QUICK: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
-}  # fmt: skip
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
 """Operations that Python's own do as well, on two numbers: loops count with these."""
 
 
@@ -519,8 +534,10 @@ def _trailing(op: Op, args: Sequence[Value], form: List | None) -> dict[str, Any
         return {"index": tuple(extra)}
     if len(extra) != 1:
         raise NablispError(
-            "arity", _arity_words(op.name, op.arity[0] + 1, op.arity[0] + 1, len(args)),
-            hint=f"{usage(op)}  {op.doc}")  # fmt: skip
+            "arity",
+            _arity_words(op.name, op.arity[0] + 1, op.arity[0] + 1, len(args)),
+            hint=f"{usage(op)}  {op.doc}",
+        )
     return {op.trailing[0]: extra[0]}
 
 
@@ -550,8 +567,11 @@ def _at_once(session: Any, op: Op, args: Sequence[Value], options: dict[str, Val
         if op.name == "stack" and "axis" not in options:
             options = {**options, "axis": 0}
         shapes = [sh.of_value(arg) for arg in args]
-        node = Call(op, tuple(as_expr(a) if np.size(a) < 1000 else Num(0) for a in args),
-                    options_of(options))  # fmt: skip
+        node = Call(
+            op,
+            tuple(as_expr(a) if np.size(a) < 1000 else Num(0) for a in args),
+            options_of(options),
+        )
         session.budget.array(sh.call_shape(node, shapes))
     return apply(op, args, options_of(options))
 
@@ -645,8 +665,11 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
         if kind_of(value) not in _FORMULA:
             raise NablispError("type", f"an array holds numbers, not {described(value)}")
     if len({sh.is_boolean(value) for value in values}) == 2:
-        raise NablispError("type", "an array holds numbers or truth values, not both",
-                           hint="choose numbers with where: (where c 1 0)")  # fmt: skip
+        raise NablispError(
+            "type",
+            "an array holds numbers or truth values, not both",
+            hint="choose numbers with where: (where c 1 0)",
+        )
     if any(isinstance(v, Expr) for v in values):
         nodes = tuple([as_expr(v) for v in values])
         shapes = [session.shape(n) for n in nodes]
@@ -659,8 +682,10 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
     lengths = {np.shape(v) for v in values}
     if len(lengths) > 1:
         raise NablispError(
-            "shape", "the parts of an array differ in shape: "
-            + " and ".join(sh.show(s) for s in sorted(lengths, key=str)))  # fmt: skip
+            "shape",
+            "the parts of an array differ in shape: "
+            + " and ".join(sh.show(s) for s in sorted(lengths, key=str)),
+        )
     session.budget.array((len(values), *(lengths.pop() if lengths else ())))
     return np.array(values, dtype=bool if any(sh.is_boolean(v) for v in values) else np.float64)
 

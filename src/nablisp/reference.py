@@ -87,8 +87,11 @@ def _language() -> Iterator[str]:
         yield f"; {function.doc}"
         yield function.source
     yield "```"
-    yield from _section("Not yet", "The language has these words, and this version not yet what "
-                        f"they do: {' '.join(map(_code, LATER))}.")  # fmt: skip
+    yield from _section(
+        "Not yet",
+        "The language has these words, and this version not yet what "
+        f"they do: {' '.join(map(_code, LATER))}.",
+    )
 
 
 def _runs() -> Iterator[str]:

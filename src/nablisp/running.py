@@ -21,10 +21,15 @@ from .values import Arguments, Parameter, Value, expect
 # ---- parameters ----------------------------------------------------------------------------------
 
 
-@form_row("param", "(param m 0 :min … :max … :lr … :fixed true)", "a trainable name: its start (a "
-          "number or array), bounds, and a learning rate of its own", (1, 2),
-          keywords=("min", "max", "lr", "fixed"), raw=True,
-          example="(param w (normal 3) :lr 0.01)")  # fmt: skip
+@form_row(
+    "param",
+    "(param m 0 :min … :max … :lr … :fixed true)",
+    "a trainable name: its start (a number or array), bounds, and a learning rate of its own",
+    (1, 2),
+    keywords=("min", "max", "lr", "fixed"),
+    raw=True,
+    example="(param w (normal 3) :lr 0.01)",
+)
 def param(a: Arguments) -> Machine:
     target = _name(a.given[0], "param")
     start, span = ((yield a.given[1], a.scope), a.at(1)) if len(a.given) > 1 else (0, None)
@@ -39,8 +44,13 @@ def param(a: Arguments) -> Machine:
     return None
 
 
-@form_row("params", "(params m b (w 1))", "trainable names, starting at 0 or at the value given",
-          (1, None), raw=True)  # fmt: skip
+@form_row(
+    "params",
+    "(params m b (w 1))",
+    "trainable names, starting at 0 or at the value given",
+    (1, None),
+    raw=True,
+)
 def params(a: Arguments) -> Machine:
     for form in a.given:
         match form:
@@ -53,8 +63,12 @@ def params(a: Arguments) -> Machine:
 
 def _name(form: Form, what: str) -> Symbol:
     if not isinstance(form, Symbol):
-        raise NablispError("syntax", f"{what} takes names, not {brief(form)}", span=form.span,
-                           hint=SPECIAL[what].signature)  # fmt: skip
+        raise NablispError(
+            "syntax",
+            f"{what} takes names, not {brief(form)}",
+            span=form.span,
+            hint=SPECIAL[what].signature,
+        )
     return form
 
 
@@ -62,24 +76,34 @@ def _start(target: Symbol, value: Value, span: Span | None) -> Value:
     """A number or array to start from."""
     expect(value, ("number", "array"), f"the start of {target.name}", span)
     if is_boolean(value):
-        raise NablispError("type", f"{target.name} starts at true and false", span=span,
-                           hint="choose numbers with where: (where c 1 0)")  # fmt: skip
+        raise NablispError(
+            "type",
+            f"{target.name} starts at true and false",
+            span=span,
+            hint="choose numbers with where: (where c 1 0)",
+        )
     if not np.size(value):
         raise NablispError("value", f"{target.name} has no elements", span=span)
     if not np.isfinite(value).all():
-        raise NablispError("value", f"{target.name} starts at {brief(value)}, which is not finite",
-                           span=span)  # fmt: skip
+        raise NablispError(
+            "value", f"{target.name} starts at {brief(value)}, which is not finite", span=span
+        )
     return value
 
 
 def _declare(a: Arguments, target: Symbol, start: Value, facts: Mapping[str, Value]) -> None:
     low, high = facts.get("min"), facts.get("max")
     if low is not None and high is not None and low > high:
-        raise NablispError("value", f"the bounds of {target.name} are the wrong way round",
-                           span=a.at("min"))  # fmt: skip
+        raise NablispError(
+            "value", f"the bounds of {target.name} are the wrong way round", span=a.at("min")
+        )
     if (low is not None and np.any(start < low)) or (high is not None and np.any(start > high)):
-        raise NablispError("value", f"{target.name} starts outside its bounds", span=target.span,
-                           hint="a start goes after the name: (param m 1 :min 1)")  # fmt: skip
+        raise NablispError(
+            "value",
+            f"{target.name} starts outside its bounds",
+            span=target.span,
+            hint="a start goes after the name: (param m 1 :min 1)",
+        )
     a.session.declare_parameter(
         target.name,
         Parameter(start, start, low, high, facts.get("lr"), bool(facts.get("fixed"))),
@@ -93,8 +117,13 @@ def reset(a: Arguments) -> None:
         parameter.value = parameter.start
 
 
-@form_row("forget", "(forget name …)", "free names: definitions, parameters or columns", (1, None),
-          raw=True)  # fmt: skip
+@form_row(
+    "forget",
+    "(forget name …)",
+    "free names: definitions, parameters or columns",
+    (1, None),
+    raw=True,
+)
 def forget(a: Arguments) -> None:
     for form in a.given:
         a.session.forget(_name(form, "forget").name, form.span)
@@ -103,10 +132,16 @@ def forget(a: Arguments) -> None:
 # ---- columns -------------------------------------------------------------------------------------
 
 
-@form_row("data", '(data x [1 2 3]) or (data "points.csv" x y)', "columns: inline, computed from "
-          "others, or from a file (.csv, .tsv, .npy, .npz), all of them or those named", (1, None),
-          keywords=("classes", "missing"), raw=True, example='(data "iris.csv" :classes species)'
-          )  # fmt: skip
+@form_row(
+    "data",
+    '(data x [1 2 3]) or (data "points.csv" x y)',
+    "columns: inline, computed from "
+    "others, or from a file (.csv, .tsv, .npy, .npz), all of them or those named",
+    (1, None),
+    keywords=("classes", "missing"),
+    raw=True,
+    example='(data "iris.csv" :classes species)',
+)
 def data(a: Arguments) -> Machine:
     first, *rest = a.given
     if isinstance(first, String):
@@ -114,18 +149,30 @@ def data(a: Arguments) -> Machine:
         return None
     if a.named:
         key = next(iter(a.named))
-        raise NablispError("keyword", f":{key} is for files", span=a.key(key),
-                           hint='(data "points.csv" :missing drop)')  # fmt: skip
+        raise NablispError(
+            "keyword",
+            f":{key} is for files",
+            span=a.key(key),
+            hint='(data "points.csv" :missing drop)',
+        )
     target = _name(first, "data")
     if len(rest) != 1:
-        raise NablispError("arity", f"data {target.name} takes one column", span=target.span,
-                           hint="(data x [1 2 3])")  # fmt: skip
+        raise NablispError(
+            "arity",
+            f"data {target.name} takes one column",
+            span=target.span,
+            hint="(data x [1 2 3])",
+        )
     value = yield rest[0], a.scope
     span = rest[0].span
     expect(value, ("array", "expression"), f"the column {target.name}", span)
     if is_boolean(value):
-        raise NablispError("type", f"the column {target.name} holds true and false", span=span,
-                           hint="make them numbers with where: (where c 1 0)")  # fmt: skip
+        raise NablispError(
+            "type",
+            f"the column {target.name} holds true and false",
+            span=span,
+            hint="make them numbers with where: (where c 1 0)",
+        )
     if not isinstance(value, np.ndarray):
         value = _computed(a, span, value)
     if not len(value):
@@ -139,12 +186,19 @@ def _computed(a: Arguments, span: Span | None, root: Expr) -> np.ndarray[Any, An
     session = a.session
     for name in names(root):
         if name in session.parameters:
-            raise NablispError("type", f"a column cannot depend on the parameter {name}", span=span,
-                               hint="a formula of it can: (define z …)")  # fmt: skip
+            raise NablispError(
+                "type",
+                f"a column cannot depend on the parameter {name}",
+                span=span,
+                hint="a formula of it can: (define z …)",
+            )
     if session.shape(root)[:1] != ("rows",):
-        raise NablispError("shape", f"{brief(root)} is not one value per row", span=span,
-                           hint="a column is an array, or made of columns: (data z (* 2 x))"
-                           )  # fmt: skip
+        raise NablispError(
+            "shape",
+            f"{brief(root)} is not one value per row",
+            span=span,
+            hint="a column is an array, or made of columns: (data z (* 2 x))",
+        )
     value = session.value(root)
     rows = len(next(iter(session.columns.values())))
     return np.broadcast_to(value, (rows, *value.shape[1:])).copy()
@@ -188,12 +242,16 @@ def _words(form: Form) -> tuple[str, ...]:
 _SETTINGS = tuple(dict.fromkeys(s for row in OPTIMIZERS.values() for s in row.settings))
 
 
-@form_row("train", "(train loss :lr 0.1 :steps 20 …)", "move the parameters down the loss; :by "
-          + " ".join(OPTIMIZERS), (1, 1), raw=True,
-          keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", *_SETTINGS),
-          later=("checkpoint", "resume", "threads", "on", "watch"),
-          example="(train loss :by adam :lr 0.01 :epochs 50 :batch 32 :holdout 0.2 :patience 5)"
-          )  # fmt: skip
+@form_row(
+    "train",
+    "(train loss :lr 0.1 :steps 20 …)",
+    "move the parameters down the loss; :by " + " ".join(OPTIMIZERS),
+    (1, 1),
+    raw=True,
+    keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", *_SETTINGS),
+    later=("checkpoint", "resume", "threads", "on", "watch"),
+    example="(train loss :by adam :lr 0.01 :epochs 50 :batch 32 :holdout 0.2 :patience 5)",
+)
 def train(a: Arguments) -> Machine:
     session = a.session
     loss = yield a.given[0], a.scope
@@ -232,8 +290,9 @@ def _rates(a: Arguments, form: Form) -> Machine:
     """`:lr 0.1`, or `:lr ((a 1e-4) (b 1e-2))`."""
     match form:
         case Symbol("auto"):
-            raise NablispError("unavailable", ":lr auto is not part of this version yet",
-                               span=form.span)  # fmt: skip
+            raise NablispError(
+                "unavailable", ":lr auto is not part of this version yet", span=form.span
+            )
         case List((List(), *_)) | List((Symbol(), Number())):
             pass
         case _:
@@ -246,8 +305,12 @@ def _rates(a: Arguments, form: Form) -> Machine:
             case List((Symbol(name), _)):
                 raise NablispError("name", f"{name} has two rates", span=pair.span)
             case _:
-                raise NablispError("syntax", "a rate for each parameter is (name rate)",
-                                   span=pair.span, hint=":lr ((a 1e-4) (b 1e-2))")  # fmt: skip
+                raise NablispError(
+                    "syntax",
+                    "a rate for each parameter is (name rate)",
+                    span=pair.span,
+                    hint=":lr ((a 1e-4) (b 1e-2))",
+                )
     return {"rates": rates}
 
 

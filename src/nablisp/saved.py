@@ -30,8 +30,12 @@ def script(session: Any) -> str:
 
 
 def _parameter(name: str, parameter: Parameter) -> str:
-    facts = {"min": parameter.low, "max": parameter.high, "lr": parameter.rate,
-             "fixed": parameter.fixed or None}  # fmt: skip
+    facts = {
+        "min": parameter.low,
+        "max": parameter.high,
+        "lr": parameter.rate,
+        "fixed": parameter.fixed or None,
+    }
     shown = "".join(f" :{key} {text(fact)}" for key, fact in facts.items() if fact is not None)
     return f"(param {name} {text(parameter.value)}{shown})"
 

@@ -134,20 +134,30 @@ class Session:
 
     def refuse(self, name: str, span: Span | None, kind: str) -> None:
         """NablispError "name" if a name cannot be declared as this kind of thing."""
-        if name in CONSTANTS or name in OPS or (kind == "definition" and (
-            name in SPECIAL or name in FUNCTIONS)):  # fmt: skip
+        if (
+            name in CONSTANTS
+            or name in OPS
+            or (kind == "definition" and (name in SPECIAL or name in FUNCTIONS))
+        ):
             raise NablispError(
-                "name", f"{name} is built in and cannot be declared", span=span,
-                hint="choose another name")  # fmt: skip
+                "name",
+                f"{name} is built in and cannot be declared",
+                span=span,
+                hint="choose another name",
+            )
         holders: tuple[tuple[str, Mapping[str, Any]], ...] = (
-            ("definition", self.definitions), ("parameter", self.parameters),
+            ("definition", self.definitions),
+            ("parameter", self.parameters),
             ("column", self.columns),
-        )  # fmt: skip
+        )
         for other, held in holders:
             if other != kind and name in held:
                 raise NablispError(
-                    "name", f"{name} is already a {other}", span=span,
-                    hint=f"(forget {name}) frees the name")  # fmt: skip
+                    "name",
+                    f"{name} is already a {other}",
+                    span=span,
+                    hint=f"(forget {name}) frees the name",
+                )
 
     def declare_columns(
         self, columns: Mapping[str, np.ndarray[Any, Any]], span: Span | None = None
@@ -195,8 +205,11 @@ class Session:
                 return
         close = nearest(name, [*self.definitions, *self.parameters, *self.columns])
         raise NablispError(
-            "unbound-name", f"{name} is not declared", span=span,
-            hint=f"did you mean {close}?" if close else "")  # fmt: skip
+            "unbound-name",
+            f"{name} is not declared",
+            span=span,
+            hint=f"did you mean {close}?" if close else "",
+        )
 
     # ---- facts about expressions -----------------------------------------------------------------
 
@@ -243,9 +256,10 @@ class Session:
                 )
         env.update(given)
         mapped = {
-            n for n, v in given.items()
+            n
+            for n, v in given.items()
             if np.ndim(v) and n not in self.columns and not self.shapes.get(n)
-        }  # fmt: skip
+        }
         check_mapped(root, mapped)
         if rows is not None:
             env[ROWS] = rows

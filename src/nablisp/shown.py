@@ -28,8 +28,11 @@ def value_object(session: Session, value: Value, line: int | None) -> dict[str, 
             found["why"] = value.why
         else:
             found["se"] = {name: jsonable(v) for name, v in value.se.items()}
-        found |= {"loss": jsonable(value.loss), "steps": value.steps,
-                  "seconds": round(value.seconds, 6)}  # fmt: skip
+        found |= {
+            "loss": jsonable(value.loss),
+            "steps": value.steps,
+            "seconds": round(value.seconds, 6),
+        }
         return found | {"text": value.text, "line": line}
     kind = kind_of(value)
     found = {"kind": kind}

@@ -29,8 +29,12 @@ def help_(a: Arguments) -> None:
             except NablispError as error:
                 raise error.at(a.at(0)) from None
         case other:
-            raise NablispError("type", f"help takes a name, not {brief(other)}", span=other.span,
-                               hint="(help) lists what there is")  # fmt: skip
+            raise NablispError(
+                "type",
+                f"help takes a name, not {brief(other)}",
+                span=other.span,
+                hint="(help) lists what there is",
+            )
 
 
 def help_text(session: Any, name: str) -> str:
@@ -137,8 +141,12 @@ def load(a: Arguments) -> Machine:
     name = expect(a.given[0], ("string",), "what load opens", a.at(0))
     loading = a.session.loading
     if name in loading:
-        raise NablispError("file", f"{name} is being loaded already", span=a.at(0),
-                           hint="a script cannot load itself")  # fmt: skip
+        raise NablispError(
+            "file",
+            f"{name} is being loaded already",
+            span=a.at(0),
+            hint="a script cannot load itself",
+        )
     try:
         forms = source_forms(a.session, name)
     except NablispError as error:
@@ -165,8 +173,13 @@ def source_forms(session: Any, name: str) -> list[Any]:
     return read(source, name=name, budget=session.budget)
 
 
-@form_row("save", '(save "session.gd")', "write the session as a script that runs again: "
-          "parameters at their current values, columns in full", (1, 1))  # fmt: skip
+@form_row(
+    "save",
+    '(save "session.gd")',
+    "write the session as a script that runs again: "
+    "parameters at their current values, columns in full",
+    (1, 1),
+)
 def save(a: Arguments) -> None:
     name = expect(a.given[0], ("string",), "what save writes", a.at(0))
     whole = script(a.session)
@@ -176,5 +189,6 @@ def save(a: Arguments) -> None:
     except NablispError as error:
         raise error.at(a.at(0)) from None
     except OSError as error:
-        raise NablispError("file", f'"{name}" cannot be written: {error.strerror}',
-                           span=a.at(0)) from None  # fmt: skip
+        raise NablispError(
+            "file", f'"{name}" cannot be written: {error.strerror}', span=a.at(0)
+        ) from None

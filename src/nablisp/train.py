@@ -130,8 +130,10 @@ def train(
         elif name not in Options.__dataclass_fields__:
             close = nearest(name, Options.__dataclass_fields__)
             raise NablispError(
-                "keyword", f"train has no option {name}",
-                hint=f"did you mean {close}?" if close else "")  # fmt: skip
+                "keyword",
+                f"train has no option {name}",
+                hint=f"did you mean {close}?" if close else "",
+            )
         elif word in RANGES and options[name] is not None:
             options[name] = in_range(word, options[name])
     rates = lr if isinstance(lr, Mapping) else {}
@@ -178,9 +180,13 @@ class _Run:
     """One training run: what it needs, and how it is judged."""
 
     def __init__(
-        self, loss: Expr, params: Mapping[str, Any], columns: Mapping[str, Any], options: Options,
+        self,
+        loss: Expr,
+        params: Mapping[str, Any],
+        columns: Mapping[str, Any],
+        options: Options,
         budget: Budget,
-    ) -> None:  # fmt: skip
+    ) -> None:
         params = {name: _native(value) for name, value in params.items()}
         self.loss, self.options, self.budget = loss, options, budget
         self.row = _optimizer(options)
@@ -240,8 +246,11 @@ class _Run:
         """How many steps at most."""
         o = self.options
         per_epoch = ceil(self.rows / self.batch) if self.batch else 1
-        most = [n for n in (o.steps, None if o.epochs is None else o.epochs * per_epoch)
-                if n is not None]  # fmt: skip
+        most = [
+            n
+            for n in (o.steps, None if o.epochs is None else o.epochs * per_epoch)
+            if n is not None
+        ]
         return min(most) if most else None if o.seconds is not None else STEPS
 
     def _ends(self) -> dict[str, Expr]:
@@ -302,15 +311,23 @@ class _Run:
         return self.batch is None
 
     def _update(
-        self, name: str, slope: Expr, tick: Expr, rate: Expr, following: dict[str, Expr],
+        self,
+        name: str,
+        slope: Expr,
+        tick: Expr,
+        rate: Expr,
+        following: dict[str, Expr],
         state: dict[str, Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """One parameter's rule, instantiated: formulas in order, later ones see new values."""
         row, o = self.row, self.options
         meaning: dict[Expr, Expr] = {
-            Sym("p"): Sym(name), Sym("g"): slope, Sym("t"): tick, Sym("lr"): rate,
+            Sym("p"): Sym(name),
+            Sym("g"): slope,
+            Sym("t"): tick,
+            Sym("lr"): rate,
             Sym("decay"): as_expr(o.weight_decay if o.weight_decay is not None else 0.01),
-        }  # fmt: skip
+        }
         meaning.update((Sym(n), as_expr(o.settings.get(n, v))) for n, v in row.settings.items())
         for part, start in row.state.items():
             state[f"{name} {part}"] = start + np.zeros(np.shape(self.start[name]))
@@ -331,34 +348,44 @@ class _Run:
             if name not in self.moving:
                 close = nearest(name, self.moving)
                 raise NablispError(
-                    "unbound-name", f":lr names {name}, which is not trained here",
-                    hint=f"did you mean {close}?" if close else "")  # fmt: skip
+                    "unbound-name",
+                    f":lr names {name}, which is not trained here",
+                    hint=f"did you mean {close}?" if close else "",
+                )
         base = self.row.rate if o.lr is None else o.lr
         if o.schedule is None:
             return {n: Num(o.rates.get(n, base)) for n in self.moving}
         if o.lr is not None:
             raise NablispError(
-                "value", ":schedule gives the rate of every step, and :lr another",
-                hint="leave one of them out")  # fmt: skip
+                "value",
+                ":schedule gives the rate of every step, and :lr another",
+                hint="leave one of them out",
+            )
         kind, args = o.schedule
         if kind not in SCHEDULES:
             close = nearest(kind, SCHEDULES)
             raise NablispError(
-                "value", f"there is no schedule called {kind}",
-                hint=f"did you mean {close}?" if close else f"one of {', '.join(SCHEDULES)}"
-            )  # fmt: skip
+                "value",
+                f"there is no schedule called {kind}",
+                hint=f"did you mean {close}?" if close else f"one of {', '.join(SCHEDULES)}",
+            )
         signature, text = SCHEDULES[kind]
         if len(args) != signature.count(" "):
             raise NablispError(
-                "arity", f"{kind} takes {signature.count(' ')} numbers, not {len(args)}",
-                hint=signature)  # fmt: skip
+                "arity",
+                f"{kind} takes {signature.count(' ')} numbers, not {len(args)}",
+                hint=signature,
+            )
         if self.total is None:
             raise NablispError("value", "a schedule needs :steps or :epochs", hint=signature)
         rule = substitute(
             [formula(text)],
-            {**{Sym(n): as_expr(float(v)) for n, v in zip("abc", args, strict=False)},
-             Sym("t"): tick, Sym("total"): as_expr(float(max(self.total, 1)))},
-        )[0]  # fmt: skip
+            {
+                **{Sym(n): as_expr(float(v)) for n, v in zip("abc", args, strict=False)},
+                Sym("t"): tick,
+                Sym("total"): as_expr(float(max(self.total, 1))),
+            },
+        )[0]
         first = substitute([rule], {Sym(TICK): Num(0)})[0]
         start = evaluate([first], {})[0] or 1.0
         return {
@@ -370,8 +397,9 @@ class _Run:
     def at(self, params: Mapping[str, Any], columns: Mapping[str, Any] | None = None) -> list[Any]:
         """Loss and gradients over all rows."""
         columns = self.columns if columns is None else columns
-        return self.measure(*(params[n] for n in self.moving), *columns.values(),
-                            self._count(columns))  # fmt: skip
+        return self.measure(
+            *(params[n] for n in self.moving), *columns.values(), self._count(columns)
+        )
 
     def _count(self, columns: Mapping[str, Any]) -> float:
         return float(len(next(iter(columns.values())))) if columns else float(self.rows)
@@ -433,8 +461,9 @@ class _Run:
 
     def _end(self, state: Mapping[str, Any]) -> str | None:
         """The reason to end after an epoch, judged over all rows."""
-        values = self.ended(*(state[n] for n in self.moving), *self.columns.values(),
-                            float(self.rows))  # fmt: skip
+        values = self.ended(
+            *(state[n] for n in self.moving), *self.columns.values(), float(self.rows)
+        )
         return next((reason for reason, true in zip(self.ends, values, strict=True) if true), None)
 
     def _epoch(self, epoch: int) -> tuple[dict[str, Any], list[Window]]:
@@ -464,9 +493,15 @@ class _Run:
     # ---- the outcome -----------------------------------------------------------------------------
 
     def _result(
-        self, reason: str | None, state: Mapping[str, Any], best: Mapping[str, Any],
-        records: dict[str, list[Any]], done: int, first: float, began: float,
-    ) -> Result:  # fmt: skip
+        self,
+        reason: str | None,
+        state: Mapping[str, Any],
+        best: Mapping[str, Any],
+        records: dict[str, list[Any]],
+        done: int,
+        first: float,
+        began: float,
+    ) -> Result:
         status = {"runaway": "diverged", "tol": "converged", None: "steps"}.get(reason, reason)
         assert status is not None
         last = {n: state[n] for n in self.moving}
@@ -477,8 +512,9 @@ class _Run:
             status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
-        history = {n: np.array([*v, loss if n == "loss" else params[n]])
-                   for n, v in records.items()}  # fmt: skip
+        history = {
+            n: np.array([*v, loss if n == "loss" else params[n]]) for n, v in records.items()
+        }
         bend = self._curvature(params, status)
         if (
             status == "converged"
@@ -489,11 +525,21 @@ class _Run:
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
         notes += self._advice(status, bend)
         return Result(
-            "train", status, {**params}, dict(self.start), float(loss), first,
-            {n: _native(s) for n, s in zip(self.moving, slopes, strict=True)}, done,
-            time.perf_counter() - began, history, self.row.name, notes,
-            float(self.at(params, self.held)[0]) if self.held else None, trouble=trouble,
-        )  # fmt: skip
+            "train",
+            status,
+            {**params},
+            dict(self.start),
+            float(loss),
+            first,
+            {n: _native(s) for n, s in zip(self.moving, slopes, strict=True)},
+            done,
+            time.perf_counter() - began,
+            history,
+            self.row.name,
+            notes,
+            float(self.at(params, self.held)[0]) if self.held else None,
+            trouble=trouble,
+        )
 
     def _sound(self, loss: Any, slopes: Sequence[Any]) -> bool:
         finite = np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)
@@ -612,12 +658,17 @@ def _check_loss(loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options
                 hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
             )
     if is_boolean(loss):
-        raise NablispError("type", f"the loss is a number, and {brief(loss)} is true or false",
-                           hint="choose numbers with where: (where c 1 0)")  # fmt: skip
+        raise NablispError(
+            "type",
+            f"the loss is a number, and {brief(loss)} is true or false",
+            hint="choose numbers with where: (where c 1 0)",
+        )
     if options.until is not None and not is_boolean(options.until):
         raise NablispError(
-            "type", f":until takes a condition, not {brief(options.until)}",
-            hint="a condition is a comparison: (< loss 1e-6)")  # fmt: skip
+            "type",
+            f":until takes a condition, not {brief(options.until)}",
+            hint="a condition is a comparison: (< loss 1e-6)",
+        )
     for what, expr in (("the loss", loss), (":until", options.until)):
         if expr is not None and (shape := shape_of(expr, shapes)):
             raise NablispError(

@@ -22,9 +22,15 @@ def suggestions(before: str, session: Any) -> list[str]:
     if word.startswith(":"):
         return sorted(f":{k}" for k in _keywords(before[: -len(word)]) if k.startswith(word[1:]))
     known: Iterable[str] = {
-        *OPS, *CONSTANTS, *FUNCTIONS, *SPECIAL, *session.prelude(), *session.definitions,
-        *session.parameters, *session.columns,
-    }  # fmt: skip
+        *OPS,
+        *CONSTANTS,
+        *FUNCTIONS,
+        *SPECIAL,
+        *session.prelude(),
+        *session.definitions,
+        *session.parameters,
+        *session.columns,
+    }
     return sorted(name for name in known if name.startswith(word))
 
 
