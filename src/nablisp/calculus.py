@@ -10,11 +10,12 @@ import numpy as np
 
 from . import derivative as diff
 from . import shapes as sh
-from .elaborate import Application, Machine, array_of, form_row, simplest
+from .elaborate import Application, Machine, form_row
 from .errors import NablispError, Span, nearest
 from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
+from .operations import array_of, simplest
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (

@@ -19,13 +19,12 @@ from .elaborate import (
     Machine,
     Tail,
     _sequence,
-    array_of,
-    call_op,
     form_row,
 )
 from .errors import NablispError, Span, nearest
 from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
+from .operations import array_of, call_op
 from .printer import brief
 from .shapes import ROWS, is_boolean
 from .values import Arguments, Closure, Scope, Value, described, expect, kind_of

@@ -110,4 +110,4 @@ class Budget:
 
     def array(self, shape: tuple[int, ...]) -> None:
         """Refuse an array of binary64 numbers before it is made."""
-        self.check("bytes", 8 * prod(int(n) for n in shape))
+        self.check("bytes", 8 * prod(float(n) for n in shape))

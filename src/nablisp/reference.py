@@ -15,11 +15,12 @@ from typing import Any
 from . import __version__, cli
 from .backends import BACKENDS
 from .data import _READERS as ENDINGS
-from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL, usage
+from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL
 from .errors import KINDS
 from .expr import OPS, Op
 from .limits import _WORDS as USES
 from .limits import Limits
+from .operations import usage
 from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 from .prelude import definitions
 from .printer import text

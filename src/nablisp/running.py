@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from .expr import Expr, as_expr, names
 from .forms import Array, Form, List, Number, String, Symbol
 from .optimizers import OPTIMIZERS, SCHEDULES
 from .printer import brief
+from .results import Result
 from .shapes import is_boolean
-from .train import RANGES, Options, in_range, training
+from .train import RANGES, Options, Progress, in_range, training
 from .values import Arguments, Parameter, Value, expect
 
 # ---- parameters ----------------------------------------------------------------------------------
@@ -326,6 +327,23 @@ def _schedule(a: Arguments, form: Form) -> Machine:
     raise NablispError("syntax", ":schedule takes a rule", span=form.span, hint=signatures)
 
 
+def _watched(run: Generator[Progress, None, Result], session: Any) -> Result:
+    """The result of a run; an interrupt that meets the watcher is one of the run."""
+    try:
+        progress = next(run)
+        while True:
+            try:
+                if session.watch is not None:
+                    session.watch(progress)
+            except KeyboardInterrupt as interrupt:
+                progress = run.throw(interrupt)
+            else:
+                progress = next(run)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+
+
 def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
     """Run to the end, then move the session's parameters."""
     session = a.session
@@ -344,15 +362,7 @@ def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
         **chosen,
     )
     start = {n: p.value for n, p in held.items()}
-    run = training(loss, start, session.columns, options, session.budget)
-    while True:
-        try:
-            progress = next(run)
-        except StopIteration as stop:
-            result = stop.value
-            break
-        if session.watch is not None:
-            session.watch(progress)
+    result = _watched(training(loss, start, session.columns, options, session.budget), session)
     for name, value in result.params.items():
         held[name].value = value
     if result.trouble is not None:

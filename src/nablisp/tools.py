@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .elaborate import FUNCTIONS, LATER, SPECIAL, Machine, form_row, usage
+from .elaborate import FUNCTIONS, LATER, SPECIAL, Machine, form_row
 from .errors import NablispError, nearest
 from .expr import OPS, Op
 from .files import open_file
 from .forms import String, Symbol
+from .operations import usage
 from .optimizers import OPTIMIZERS, SCHEDULES
 from .printer import brief, text
 from .reader import read

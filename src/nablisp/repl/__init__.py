@@ -21,7 +21,6 @@ def prompt(session: Any, *, color: str = "auto") -> None:
     from prompt_toolkit.lexers import PygmentsLexer
     from prompt_toolkit.output import ColorDepth
 
-    from ..reader import read
     from .complete import SessionCompleter
     from .lexer import NablispLexer
 
@@ -54,29 +53,32 @@ def prompt(session: Any, *, color: str = "auto") -> None:
         color_depth=None if colored else ColorDepth.DEPTH_1_BIT,
     )
     print(f"nablisp {__version__}   (help) lists what there is, Ctrl-D leaves")
-    count = 0
+    count, running = 0, False
     while True:
         try:
+            running = False
             text = typed.prompt()
-        except KeyboardInterrupt:
-            continue
+            running = True
+            if re.fullmatch(r"\(?\s*(exit|quit)\s*\)?", text.strip()):
+                return
+            count += 1
+            _show(session, text, f"<{count}>", colored=colored)
         except EOFError:
             return
-        if re.fullmatch(r"\(?\s*(exit|quit)\s*\)?", text.strip()):
-            return
-        count += 1
-        try:
-            forms = read(text, name=f"<{count}>", budget=session.budget)
-            session.budget.restart()
-            for form in forms:
-                value = session.value_of(form)
-                if value is not None:
-                    print(visible(session.text(value)))
-        except NablispError as error:
-            text = draw(error)
-            print(painted(text) if colored else text, file=sys.stderr)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt:  # at the prompt it drops the line
+            if running:
+                print("interrupted", file=sys.stderr)
+
+
+def _show(session: Any, text: str, name: str, *, colored: bool) -> None:
+    """Run what was typed, and print its values or its first mistake."""
+    try:
+        for _, value in session.values(text, name=name):
+            if value is not None:
+                print(visible(session.text(value)))
+    except NablispError as error:
+        drawn = draw(error)
+        print(painted(drawn) if colored else drawn, file=sys.stderr)
 
 
 def finished(text: str) -> bool:
