@@ -506,7 +506,9 @@ class _Run:
         assert status is not None
         last = {n: state[n] for n in self.moving}
         keeps = status in ("diverged", "patience") or bool(self.held)
-        params = dict(best) if keeps or (status == "interrupted" and self.whole) else last
+        if status == "interrupted" and self.whole:
+            keeps = not self.at(last)[0] <= self.at(best)[0]
+        params = dict(best) if keeps else last
         loss, *slopes = self.at(params)
         if status != "diverged" and not self._sound(loss, slopes):  # one step too far
             status, params = "diverged", dict(best)
