@@ -506,7 +506,7 @@ class _Run:
         assert status is not None
         last = {n: state[n] for n in self.moving}
         keeps = status in ("diverged", "patience") or bool(self.held)
-        if status == "interrupted" and self.whole:
+        if status == "interrupted" and self.whole and not self.held:
             keeps = not self.at(last)[0] <= self.at(best)[0]
         params = dict(best) if keeps else last
         loss, *slopes = self.at(params)
