@@ -86,9 +86,9 @@ def parse(text: str) -> Any:
 
 def simplify(e: Any) -> Any:
     """The formula, tidied; equal to it wherever both are finite."""
-    from .expr import as_expr, plain
+    from .expr import asked, plain
 
-    return plain(_tidied(as_expr(e)))
+    return plain(_tidied(asked(e)))
 
 
 def compile(e: Any, names: Sequence[str]) -> Callable[..., Any]:  # noqa: A001  # the field's word

@@ -10,14 +10,14 @@ import numpy as np
 from .backends import backend
 from .errors import NablispError, nearest
 from .evaluate import as_number, as_value, check_mapped
-from .expr import Call, as_expr, postorder
+from .expr import Call, asked, postorder
 from .expr import names as names_in
 
 
 def function(e: Any, names: Sequence[str]) -> Callable[..., Any]:
     """A function whose arguments are the names in order; see `nablisp.compile`."""
     order = names.split() if isinstance(names, str) else list(names)
-    root = as_expr(e)
+    root = asked(e)
     if len(set(order)) < len(order):
         raise NablispError("name", f"a name is listed twice: {' '.join(order)}")
     for name in names_in(root):

@@ -16,7 +16,20 @@ from . import fast
 from . import shapes as sh
 from .errors import NablispError
 from .evaluate import apply
-from .expr import OPS, Call, Expr, Num, Steps, Sym, as_expr, names, plain, postorder, substitute
+from .expr import (
+    OPS,
+    Call,
+    Expr,
+    Num,
+    Steps,
+    Sym,
+    as_expr,
+    asked,
+    names,
+    plain,
+    postorder,
+    substitute,
+)
 from .graph import ADD, WHERE, Graph
 
 Part = tuple[int, int | None]  # an adjoint's id, and the id of its condition (None: always)
@@ -40,7 +53,7 @@ def d(e: Any, *wrt: str | Sym, simplify: bool = True, shapes: sh.ShapeEnv | None
         symbol = Sym(name) if isinstance(name, str) else name
         if not isinstance(symbol, Sym):
             raise NablispError("type", f"d differentiates by a name, not by {symbol}")
-        root = as_expr(e)
+        root = asked(e)
         e = plain(derivative(root, symbol, shapes) if simplify else raw(root, symbol))
     return e
 
@@ -66,7 +79,7 @@ def derivative(root: Expr, wrt: Sym, shapes: sh.ShapeEnv | None = None) -> Expr:
 
 def gradient(
     root: Expr,
-    wrt: Sequence[Sym],
+    wrt: Sequence[str | Sym],
     shapes: sh.ShapeEnv | None = None,
     *,
     look_inside: bool = False,
@@ -77,10 +90,12 @@ def gradient(
     further, for a reader.
     NablispError "shape" where the expression is not a scalar.
     """
-    if (large := fast.gradient(root, wrt, shapes)) is not None:
+    root = asked(root)
+    names = [Sym(name) if isinstance(name, str) else name for name in wrt]
+    if (large := fast.gradient(root, names, shapes)) is not None:
         return large
     g = Graph(shapes, look_inside=look_inside)
-    top, *variables = g.load(root, *wrt)
+    top, *variables = g.load(root, *names)
     if g.shape(top) != ():
         raise NablispError(
             "shape",

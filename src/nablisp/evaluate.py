@@ -14,7 +14,7 @@ import numpy as np
 from . import shapes as sh
 from .arrays import array_function
 from .errors import NablispError, nearest
-from .expr import EXACT, Call, Const, Expr, Num, Op, Options, Sym, as_expr, names, postorder
+from .expr import EXACT, Call, Const, Expr, Num, Op, Options, Sym, asked, names, postorder
 from .ops import OPS
 
 ROWS = "(rows)"
@@ -41,7 +41,7 @@ def val(
     Raises NablispError "unbound-name" for a name left over, "type" for a value that is no number,
     "shape" where shapes do not fit.
     """
-    root = as_expr(e)
+    root = asked(e)
     env, data = env or {}, data or {}
     values = {name: as_value(value, name) for name, value in {**env, **data}.items()}
     mapped = {n for n in env if n not in data and isinstance(values[n], np.ndarray)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .expr import Call, Const, Expr, Num, Sym, as_expr, postorder
+from .expr import Call, Const, Expr, Num, Sym, asked, postorder
 
 LONG = 20_000
 """Characters of LaTeX that a formula may take before shared parts are left as names."""
@@ -23,7 +23,7 @@ _GREEK = frozenset(_GREEK_LETTERS.split())
 def latex(e: Any) -> str:
     """The formula in LaTeX mathematics, without dollar signs."""
     made: dict[Expr, tuple[str, int]] = {}
-    root = as_expr(e)
+    root = asked(e)
     for node in postorder(root):
         made[node] = _call(node, made) if isinstance(node, Call) else _leaf(node)
         if len(made[node][0]) > LONG:

@@ -167,6 +167,8 @@ class Expr:
     @staticmethod
     def sym(name: str) -> Sym:
         """A symbol, representing a variable."""
+        if not isinstance(name, str):
+            raise NablispError("type", f"a symbol's name is a string, not {name!r}")
         return Sym(name)
 
     @staticmethod
@@ -428,6 +430,14 @@ def as_expr(value: Any) -> Expr:
         if array.dtype.kind == "O" and any(isinstance(v, Expr) for v in array.flat):
             return Call(OPS["stack"], tuple(as_expr(v) for v in value), (("axis", -1),))
     raise TypeError(f"a formula is made of numbers, arrays and names, not {type(value).__name__}")
+
+
+def asked(value: Any) -> Expr:
+    """`as_expr` of what a caller handed in; NablispError "type" for what is no formula."""
+    try:
+        return as_expr(value)
+    except TypeError as error:
+        raise NablispError("type", str(error), hint="from text: parse(…)") from None
 
 
 def plain(node: Expr) -> Any:

@@ -22,7 +22,7 @@ from .backends import Backend, Step, Window, backend
 from .derivative import gradient
 from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
-from .expr import OPS, Call, Expr, Num, Sym, as_expr, formula, names, postorder, substitute
+from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, postorder, substitute
 from .limits import Budget
 from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief, number
@@ -147,7 +147,7 @@ def train(
         **options,
     )
     start = {name: as_value(value, name) for name, value in params.items()}
-    run = training(as_expr(loss), start, columns, chosen)
+    run = training(asked(loss), start, columns, chosen)
     while True:
         try:
             next(run)
