@@ -97,7 +97,7 @@ class Truth(NamedTuple):
 
 
 def truth(root: Expr, at: Mapping[str, Any]) -> Truth | None:
-    """The value of a formula in mpmath's precision; None where it is not a finite real number."""
+    """The value of a formula in mpmath's precision; None where it is no real number, or huge."""
     values: dict[Expr, Any] = {}
     tie = False
     for node in postorder(root):
@@ -117,10 +117,8 @@ def truth(root: Expr, at: Mapping[str, Any]) -> Truth | None:
                     found = ORACLE[op.name](*given)
                 except (ZeroDivisionError, ValueError, OverflowError):
                     found = None
-                if isinstance(found, mpmath.mpc) or (
-                    found is not None and not mpmath.isfinite(found)
-                ):
-                    found = None
+                if isinstance(found, mpmath.mpc) or (found is not None and not abs(found) < 1e12):
+                    found = None  # beyond it, many digits take for ever
                 values[node] = found
                 if op.name in ("min", "max", "clip"):
                     tie = tie or len(set(given)) < len(given)
