@@ -1,18 +1,16 @@
-; csv.gd — how does a lamp's light grow with its temperature? A law fitted to a file.
-; lamp.csv: energy from a carbon filament, per cm² and second, against temperature in 1000 K
-; (E. S. Keeping, 1962; the set DanWood of NIST's Statistical Reference Datasets, public domain).
-(data "lamp.csv")
-(params (scale 1) (power 4))                   ; a black body would have the power 4
-(define model (* scale (** temperature power)))
-(define loss (mse model energy))
+; csv.gd — how far does a car run on before it stops? A law fitted to a file.
+; cars.csv: speeds in mph and stopping distances in feet (M. Ezekiel, 1930), as R's data set cars.
+(data "cars.csv")
+(params reaction braking)                      ; feet per mph, and per mph squared
+(define model (+ (* reaction speed) (* braking (** speed 2))))
+(define loss (mse model distance))
 
-(train loss :by momentum :lr 0.005 :steps 10000 :tol 1e-9)
-; => train by momentum: 2,791 steps, loss 2.5843531938458546 → 0.0007195514013818602
-;            from                  to      gradient
-;     scale     1  0.7688622646582612   3.49203e-10
-;     power     4  3.8604055788306524  -9.95146e-10
-;     converged: the gradient is zero within the tolerance, at a minimum; 0.301 s
-
-; NIST certifies 0.76886226176 and 3.8604055871, with a sum of squares of 0.0043173084083.
-(val (sum (** (- model energy) 2)))  ; => 0.004317308408291161
-(val model :temperature [1.5 2 2.5])  ; => [3.678173620351243 11.16725469006907 26.42763962481707]
+(train loss :lr ((reaction 0.002) (braking 7e-6)) :by momentum :steps 20000 :tol 1e-6)
+; => train by momentum: 404 steps, loss 2498.06 → 216.62233313110184
+;               from                   to      gradient
+;     reaction     0   1.2390299564375697   -4.7234e-08
+;     braking      0  0.09013877243079267  -8.85637e-07
+;     converged: the gradient is zero within the tolerance, at a minimum; 0.030 s
+; The normal equations, solved exactly, give 1.23902995651 and 0.0901387724318.
+(val (sum (** (- model distance) 2)))  ; => 10831.116656555092
+(val model :speed [10 20 30])  ; => [21.404176807454967 60.83610810106846 118.2957938808405]

@@ -1,6 +1,6 @@
 ; logistic.gd — how likely are a space shuttle's O-rings to suffer in the cold?
 ; orings.csv: the 23 flights before Challenger's last, temperature in °F at launch, damage 1 or 0
-; (Report of the Presidential Commission, 1986; Dalal, Fowlkes and Hoadley, 1989).
+; (Report of the Presidential Commission, 1986; Dalal, Fowlkes and Hoadley, 1989), as in R's package vcd.
 (data "orings.csv")
 (params slope intercept)
 (define warmth (/ (- temperature 70) 10))      ; around 0 and of size 1: one rate suits both
