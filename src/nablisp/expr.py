@@ -68,6 +68,8 @@ class Op:
     result: str = "number"
     domain: tuple[tuple[float, float], ...] = ()
     """an interval per argument inside which value and derivative are smooth; (-3, 3) if empty"""
+    native: str = ""
+    """an instruction of LLVM, or the name of a kernel: none where a program must go to NumPy"""
     latex: str = ""
     """with {x} {y} {z} for the arguments, or {args|separator} for all of them"""
     binds: int = 9

@@ -35,26 +35,27 @@ def _unary(name: str, doc: str, array: str, partial: str, **facts: object) -> Op
 
 _add(
     *(
-        Op(name, doc, (2, 2), array, result="boolean", latex=f"{{x}} {sign} {{y}}", binds=0)
-        for name, doc, array, sign in (
-            ("<", "less than", "less", "<"),
-            ("<=", "at most", "less_equal", r"\le"),
-            (">", "greater than", "greater", ">"),
-            (">=", "at least", "greater_equal", r"\ge"),
-            ("=", "equal", "equal", "="),
-            ("!=", "not equal", "not_equal", r"\ne"),
+        Op(name, doc, (2, 2), array, result="boolean", latex=f"{{x}} {sign} {{y}}", binds=0,
+           native=f"fcmp {test}")
+        for name, doc, array, sign, test in (
+            ("<", "less than", "less", "<", "olt"),
+            ("<=", "at most", "less_equal", r"\le", "ole"),
+            (">", "greater than", "greater", ">", "ogt"),
+            (">=", "at least", "greater_equal", r"\ge", "oge"),
+            ("=", "equal", "equal", "=", "oeq"),
+            ("!=", "not equal", "not_equal", r"\ne", "une"),
         )
     ),
     Op("and", "true where all are", (0, None), "logical_and", takes="boolean", result="boolean",
-       identity=True, latex=r"{args| \land }", binds=-1),
+       identity=True, native="and", latex=r"{args| \land }", binds=-1),
     Op("or", "true where any is", (0, None), "logical_or", takes="boolean", result="boolean",
-       identity=False, latex=r"{args| \lor }", binds=-2),
+       identity=False, native="or", latex=r"{args| \lor }", binds=-2),
     Op("not", "true where false", (1, 1), "logical_not", takes="boolean", result="boolean",
        latex=r"\lnot {x}", binds=2, rules=(("(not (not x))", "x"),)),
     Op("finite?", "true where neither nan nor infinite", (1, 1), "isfinite", result="boolean",
        latex=r"\operatorname{{finite}}\left({x}\right)"),
     Op("where", "the second where the first is true, else the third; only the one chosen counts",
-       (3, 3), "where", takes="choice", result="choice",
+       (3, 3), "where", native="select", takes="choice", result="choice",
        latex=r"\begin{{cases}}{y} & \text{{if }} {x}\\{z} & \text{{else}}\end{{cases}}",
        binds=3, rules=(("(where x y y)", "y"), ("(where (not x) y z)", "(where x z y)")),
        example="(where (> x 0) (log x) 0)"),
@@ -63,16 +64,16 @@ _add(
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 _add(
-    Op("+", "sum of any number of terms", (0, None), "add", ("1", "1"), identity=0, exact=True,
+    Op("+", "sum of any number of terms", (0, None), "add", ("1", "1"), native="fadd", identity=0, exact=True,
        latex="{args| + }", binds=1, example="(+ a b c)"),
-    Op("-", "difference; of one argument, its negative", (2, 2), "subtract", ("1", "-1"),
+    Op("-", "difference; of one argument, its negative", (2, 2), "subtract", ("1", "-1"), native="fsub",
        exact=True, latex="{x} - {y}", binds=1),
-    Op("neg", "negative, written (- x)", (1, 1), "negative", ("-1",), exact=True, latex="-{x}",
+    Op("neg", "negative, written (- x)", (1, 1), "negative", ("-1",), native="fneg", exact=True, latex="-{x}",
        binds=1),
-    Op("*", "product of any number of factors", (0, None), "multiply", ("y", "x"), identity=1,
+    Op("*", "product of any number of factors", (0, None), "multiply", ("y", "x"), native="fmul", identity=1,
        exact=True, latex=r"{args| \, }", binds=2, example="(* 2 a b)"),
     Op("/", "quotient; x/0 is inf or -inf, 0/0 is nan", (2, 2), "divide",
-       ("(/ 1 y)", "(- (/ out y))"), textbook=("(/ 1 y)", "(/ (- 0 x) (** y 2))"),
+       ("(/ 1 y)", "(- (/ out y))"), textbook=("(/ 1 y)", "(/ (- 0 x) (** y 2))"), native="fdiv",
        latex=r"\frac{{{x}}}{{{y}}}", binds=3, domain=((-3, 3), (0.3, 3))),
     Op("**", "power; never complex: a negative base with a fraction for exponent is nan", (2, 2),
        "nablisp_power", ("(where (= y 0) 0 (* y (** x (- y 1))))",
@@ -83,13 +84,13 @@ _add(
     Op("mod", "remainder of floored division: the sign of the second", (2, 2), "mod",
        ("1", "(- (floor (/ x y)))"), exact=True, latex=r"\operatorname{{mod}}\left({x}, {y}\right)",
        domain=((0.1, 0.9), (1.1, 3))),
-    _unary("abs", "absolute value; its derivative is sign, 0 at 0", "abs", "(sign x)", exact=True,
+    _unary("abs", "absolute value; its derivative is sign, 0 at 0", "abs", "(sign x)", exact=True, native="llvm.fabs",
            latex=r"\left|{x}\right|", domain=((0.2, 3),),
            rules=(("(abs (abs x))", "(abs x)"), ("(abs (- x))", "(abs x)"))),
     _unary("sign", "-1, 0 or 1", "sign", "0", exact=True, domain=((0.2, 3),)),
-    _unary("floor", "the integer at or below", "floor", "0", exact=True, domain=((0.1, 0.9),),
+    _unary("floor", "the integer at or below", "floor", "0", exact=True, native="llvm.floor", domain=((0.1, 0.9),),
            latex=r"\left\lfloor {x} \right\rfloor", rules=(("(floor (floor x))", "(floor x)"),)),
-    _unary("ceil", "the integer at or above", "ceil", "0", exact=True, domain=((0.1, 0.9),),
+    _unary("ceil", "the integer at or above", "ceil", "0", exact=True, native="llvm.ceil", domain=((0.1, 0.9),),
            latex=r"\left\lceil {x} \right\rceil", rules=(("(ceil (ceil x))", "(ceil x)"),)),
     Op("min", "the smaller, elementwise; of one array, its smallest element", (1, None), "minimum",
        ("(where (< x y) 1 (where (= x y) 0.5 0))", "(where (< y x) 1 (where (= x y) 0.5 0))"),
@@ -108,11 +109,11 @@ _add(
 # ---- powers, exponentials, logarithms ------------------------------------------------------------
 
 _add(
-    _unary("sqrt", "square root; nan below 0", "sqrt", "(/ 0.5 out)", latex=r"\sqrt{{{x}}}",
+    _unary("sqrt", "square root; nan below 0", "sqrt", "(/ 0.5 out)", native="llvm.sqrt", latex=r"\sqrt{{{x}}}",
            domain=((0.2, 4),), rules=(("(sqrt (** x 2))", "(abs x)"),)),
     _unary("cbrt", "cube root, of negative numbers too", "cbrt", "(/ 1 (* 3 (** out 2)))",
            latex=r"\sqrt[3]{{{x}}}", domain=((0.2, 4),), rules=(("(cbrt (** x 3))", "x"),)),
-    _unary("exp", "e to the x", "exp", "out", latex="e^{{{x}}}", binds=3,
+    _unary("exp", "e to the x", "exp", "out", latex="e^{{{x}}}", binds=3, native="exp",
            rules=(("(exp (log x))", "x"),)),
     _unary("expm1", "e to the x, minus 1, exact near 0", "expm1", "(exp x)",
            rules=(("(expm1 (log1p x))", "x"),)),

@@ -1,0 +1,48 @@
+"""LLVM itself: turns a module's text into addresses of functions, by way of llvmlite."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from ...errors import NablispError
+
+_ARM = ("aarch64", "arm64")
+
+
+@cache
+def _machine(optimise: bool) -> Any:
+    """The code generator for this processor; NablispError "unavailable" where there is none."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features()
+    if not (platform.machine().lower() in _ARM or (features.get("fma") and features.get("avx2"))):
+        raise NablispError(
+            "unavailable", "native needs a processor with fused multiply-adds, and this has none"
+        )
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        opt=2 if optimise else 0,
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+
+
+class Code:
+    """Compiled functions, alive as long as this object."""
+
+    def __init__(self, text: str, optimise: bool = True) -> None:
+        machine = _machine(optimise)
+        module = llvm.parse_assembly(f"{text}\n{ATTRIBUTES}\n")
+        module.triple = machine.triple
+        module.verify()
+        self.engine = llvm.create_mcjit_compiler(module, machine)
+        self.engine.finalize_object()
+        self.address = self.engine.get_function_address
