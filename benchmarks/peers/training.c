@@ -13,13 +13,14 @@
 #define STRIP 256 /* rows whose intermediate results stay in the first-level cache */
 #define COLUMN(k) ((const double *restrict)__builtin_assume_aligned(columns[k], 64))
 
+#define PASS static inline __attribute__((always_inline)) void
+
 typedef const double *const *Columns;
 
-static inline void line(Columns columns, long low, long high, const double *p, double *sums) {
+PASS line(Columns columns, long low, long high, const double *p, double *sums) {
     const double *restrict x = COLUMN(0), *restrict y = COLUMN(1);
     const double m = p[0], b = p[1];
     double loss = 0, gm = 0, gb = 0;
-#pragma omp simd reduction(+ : loss, gm, gb)
     for (long i = low; i < high; i++) {
         double r = m * x[i] + b - y[i];
         loss += r * r, gm += r * x[i], gb += r;
@@ -27,11 +28,10 @@ static inline void line(Columns columns, long low, long high, const double *p, d
     sums[0] = loss, sums[1] = 2 * gm, sums[2] = 2 * gb;
 }
 
-static inline void cubic(Columns columns, long low, long high, const double *p, double *sums) {
+PASS cubic(Columns columns, long low, long high, const double *p, double *sums) {
     const double *restrict x = COLUMN(0), *restrict y = COLUMN(1);
     const double a = p[0], b = p[1], c = p[2], d = p[3];
     double loss = 0, ga = 0, gb = 0, gc = 0, gd = 0;
-#pragma omp simd reduction(+ : loss, ga, gb, gc, gd)
     for (long i = low; i < high; i++) {
         double t = x[i], r = ((a * t + b) * t + c) * t + d - y[i];
         double r1 = r * t, r2 = r1 * t;
@@ -42,64 +42,28 @@ static inline void cubic(Columns columns, long low, long high, const double *p, 
 
 /* Binary cross-entropy from logits z: max(z, 0) - y z + log(1 + exp(-|z|)). */
 #define EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9)
-#define COLUMN_OF(k) const double *restrict x##k = COLUMN(k); const double w##k = p[k]; double g##k = 0;
+#define BEGIN(k)                             \
+    const double *restrict x##k = COLUMN(k); \
+    const double w##k = p[k];                \
+    double g##k = 0;
 #define TERM(k) + w##k * x##k[i]
 #define GRADIENT(k) g##k += r * x##k[i];
 #define LEAVE(k) sums[1 + k] = g##k;
-#ifdef FUSED
-static inline void logistic(Columns columns, long low, long high, const double *p, double *sums) {
+
+PASS logistic(Columns columns, long low, long high, const double *p, double *sums) {
     const double *restrict y = COLUMN(10);
     const double b = p[10];
     double loss = 0, gb = 0;
-    EACH(COLUMN_OF)
-#pragma omp simd reduction(+ : loss, g0, g1, g2, g3, g4, g5, g6, g7, g8, g9, gb)
-    for (long i = low; i < high; i++) {
-        double z = b EACH(TERM), e = exp(-fabs(z));
-        double r = (z >= 0 ? 1 : e) / (1 + e) - y[i];
-        loss += fmax(z, 0) - y[i] * z + log1p(e);
-        EACH(GRADIENT)
-        gb += r;
-    }
-    sums[0] = loss, sums[11] = gb;
-    EACH(LEAVE)
-}
-static inline void gaussians(Columns columns, long low, long high, const double *p, double *sums) {
-    const double *restrict x = COLUMN(0), *restrict y = COLUMN(1);
-    const double b1 = p[0], b2 = p[1], b3 = p[2], b4 = p[3], b5 = p[4], b6 = p[5], b7 = p[6], b8 = p[7];
-    const double v5 = 1 / b5, v8 = 1 / b8;
-    double loss = 0, g1 = 0, g2 = 0, g3 = 0, g4 = 0, g5 = 0, g6 = 0, g7 = 0, g8 = 0;
-#pragma omp simd reduction(+ : loss, g1, g2, g3, g4, g5, g6, g7, g8)
-    for (long i = low; i < high; i++) {
-        double t = (x[i] - b4) * v5, u = (x[i] - b7) * v8;
-        double decay = exp(-b2 * x[i]), first = exp(-t * t), second = exp(-u * u);
-        double r = b1 * decay + b3 * first + b6 * second - y[i];
-        double rd = r * decay, rf = r * first, rs = r * second;
-        loss += r * r;
-        g1 += rd, g2 += rd * x[i];
-        g3 += rf, g4 += rf * t, g5 += rf * t * t;
-        g6 += rs, g7 += rs * u, g8 += rs * u * u;
-    }
-    const double by[] = {1, 2, -2 * b1, 2, 4 * b3 * v5, 4 * b3 * v5, 2, 4 * b6 * v8, 4 * b6 * v8};
-    const double all[] = {loss, g1, g2, g3, g4, g5, g6, g7, g8};
-    for (int k = 0; k < 9; k++) sums[k] = by[k] * all[k];
-}
-#else
-static inline void logistic(Columns columns, long low, long high, const double *p, double *sums) {
-    const double *restrict y = COLUMN(10);
-    const double b = p[10];
-    double loss = 0, gb = 0;
-    EACH(COLUMN_OF)
+    EACH(BEGIN)
     alignas(64) double residual[STRIP];
     for (long from = low; from < high; from += STRIP) {
         const long to = from + STRIP < high ? from + STRIP : high;
-#pragma omp simd reduction(+ : loss, gb)
         for (long i = from; i < to; i++) {
             double z = b EACH(TERM), e = exp(-fabs(z));
             double r = (z >= 0 ? 1 : e) / (1 + e) - y[i];
             loss += fmax(z, 0) - y[i] * z + log1p(e);
             gb += residual[i - from] = r;
         }
-#pragma omp simd reduction(+ : g0, g1, g2, g3, g4, g5, g6, g7, g8, g9)
         for (long i = from; i < to; i++) {
             double r = residual[i - from];
             EACH(GRADIENT)
@@ -110,22 +74,21 @@ static inline void logistic(Columns columns, long low, long high, const double *
 }
 
 /* b1 exp(-b2 x) + b3 exp(-((x - b4) / b5)^2) + b6 exp(-((x - b7) / b8)^2) */
-static inline void gaussians(Columns columns, long low, long high, const double *p, double *sums) {
+PASS gaussians(Columns columns, long low, long high, const double *p, double *sums) {
     const double *restrict x = COLUMN(0), *restrict y = COLUMN(1);
-    const double b1 = p[0], b2 = p[1], b3 = p[2], b4 = p[3], b5 = p[4], b6 = p[5], b7 = p[6], b8 = p[7];
+    const double b1 = p[0], b2 = p[1], b3 = p[2], b4 = p[3];
+    const double b5 = p[4], b6 = p[5], b7 = p[6], b8 = p[7];
     const double v5 = 1 / b5, v8 = 1 / b8;
     double loss = 0, g1 = 0, g2 = 0, g3 = 0, g4 = 0, g5 = 0, g6 = 0, g7 = 0, g8 = 0;
     alignas(64) double decays[STRIP], firsts[STRIP], seconds[STRIP];
     for (long from = low; from < high; from += STRIP) {
         const long to = from + STRIP < high ? from + STRIP : high;
-#pragma omp simd
         for (long i = from; i < to; i++) {
             double t = (x[i] - b4) * v5, u = (x[i] - b7) * v8;
             decays[i - from] = exp(-b2 * x[i]);
             firsts[i - from] = exp(-t * t);
             seconds[i - from] = exp(-u * u);
         }
-#pragma omp simd reduction(+ : loss, g1, g2, g3, g4, g5, g6, g7, g8)
         for (long i = from; i < to; i++) {
             double t = (x[i] - b4) * v5, u = (x[i] - b7) * v8;
             double decay = decays[i - from], first = firsts[i - from], second = seconds[i - from];
@@ -137,11 +100,11 @@ static inline void gaussians(Columns columns, long low, long high, const double 
             g6 += rs, g7 += rs * u, g8 += rs * u * u;
         }
     }
-    const double by[] = {1, 2, -2 * b1, 2, 4 * b3 * v5, 4 * b3 * v5, 2, 4 * b6 * v8, 4 * b6 * v8};
-    const double all[] = {loss, g1, g2, g3, g4, g5, g6, g7, g8};
-    for (int k = 0; k < 9; k++) sums[k] = by[k] * all[k];
+    const double f = 4 * b3 * v5, s = 4 * b6 * v8;
+    sums[0] = loss, sums[1] = 2 * g1, sums[2] = -2 * b1 * g2;
+    sums[3] = 2 * g3, sums[4] = f * g4, sums[5] = f * g5;
+    sums[6] = 2 * g6, sums[7] = s * g7, sums[8] = s * g8;
 }
-#endif
 
 /* Every thread keeps its own parameters and takes the same step; one barrier a step. */
 static void together(Columns columns, long rows, double *params, double rate, long steps,

@@ -107,7 +107,7 @@ def _pad(xp: Any, x: Array, *, axis: int = 0, before: int = 0, after: int = 0) -
     return xp.pad(x, widths)
 
 
-def _whole(xp: Any, index: Array, length: int, what: str) -> Array:
+def whole(xp: Any, index: Array, length: int, what: str) -> Array:
     """Class numbers as integers; NablispError "value" for one outside 0 … length - 1."""
     index = xp.asarray(index)
     if xp is np:
@@ -123,7 +123,7 @@ def _whole(xp: Any, index: Array, length: int, what: str) -> Array:
 
 def _pick(xp: Any, values: Array, index: Array) -> Array:
     values = xp.asarray(values)
-    at = _whole(xp, index, values.shape[-1], "pick")
+    at = whole(xp, index, values.shape[-1], "pick")
     lead = np.broadcast_shapes(values.shape[:-1], at.shape)
     values = xp.broadcast_to(values, (*lead, values.shape[-1]))
     at = xp.broadcast_to(at, lead)[..., None]
@@ -131,7 +131,7 @@ def _pick(xp: Any, values: Array, index: Array) -> Array:
 
 
 def _one_hot(xp: Any, index: Array, *, length: int = 1) -> Array:
-    at = _whole(xp, index, length, "one-hot")
+    at = whole(xp, index, length, "one-hot")
     return (at[..., None] == xp.arange(length)).astype(float)
 
 

@@ -9,9 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import exponential
+from . import exponential, logarithm
 
 KERNELS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (exponential.exp,)
+    f.__name__: f
+    for f in (
+        exponential.exp,
+        exponential.exp_extreme,
+        exponential.expm1,
+        exponential.expm1_extreme,
+        exponential.sigmoid,
+        exponential.sigmoid_extreme,
+        logarithm.log,
+        logarithm.log_extreme,
+        logarithm.log2,
+        logarithm.log2_extreme,
+        logarithm.log10,
+        logarithm.log10_extreme,
+        logarithm.log1p,
+        logarithm.log1p_extreme,
+        logarithm.softplus,
+        logarithm.softplus_extreme,
+    )
 }
 TABLES: dict[str, Any] = {}

@@ -1,30 +1,175 @@
-"""exp and its kin."""
+"""exp, expm1 and sigmoid; what they are made of makes softplus, sinh and cosh, too.
+
+All begin with Cody and Waite's reduction, x = n ln 2 + r with |r| ≤ ½ ln 2, where
+e^r - 1 = r + r² C(r²) + r³ S(r²) with the even part C and the odd part S of the series. The two are
+polynomials of their own, so cosh and sinh take them from exp, and short chains in r².
+"""
 
 from __future__ import annotations
 
-from ..expr import Expr
+from typing import NamedTuple
+
+from ..expr import Expr, as_expr
 from . import primitives as p
 
-LOG2_E = 1.4426950408889634
+# (cosh r - 1)/r² in r² for |r| ≤ ½ ln 2, 2^-58.0
+_EVEN = (
+    0.5000000000000013,
+    0.04166666666651046,
+    0.0013888888948358383,
+    2.4801488502917034e-05,
+    2.7631811469657625e-07,
+)
+# (sinh r - r)/r³ in r² for |r| ≤ ½ ln 2, 2^-61.6
+_ODD = (
+    0.16666666666666677,
+    0.008333333333321384,
+    0.00019841269886823268,
+    2.755724346500769e-06,
+    2.5109301997019904e-08,
+)
+
+_LOG2_E = 1.4426950408889634
+_LN2 = 0.6931471805599453
+_LN2_LOW = 2.3190468138462996e-17
+_MAGIC = 6755399441055744.0  # 1.5 2⁵²: what is added to it is rounded, and in its lowest bits
+_LARGE = 708.0  # beyond it, the result or its inverse is near overflow or subnormal
+
+
+class Reduced(NamedTuple):
+    """x = n ln 2 + r, where `exact` + `tail` is r more precisely than r itself."""
+
+    power: p.Bits
+    """n, where an exponent has its bits: to add it is to multiply by 2ⁿ"""
+    r: Expr
+    exact: Expr
+    tail: Expr
+
+
+def reduced(x: Expr) -> Reduced:
+    """Cody and Waite: x less n times the rounded ln 2 is exact, and n times its rest small."""
+    magic = p.fma(x, _LOG2_E, _MAGIC)
+    n = magic - _MAGIC
+    exact = p.fma(n, -_LN2, x)
+    tail = n * -_LN2_LOW
+    return Reduced(p.shl(p.bits(magic), p.word(52)), exact + tail, exact, tail)
+
+
+def even_part(r: Expr) -> Expr:
+    """(cosh r - 1)/r²."""
+    return p.horner(r * r, _EVEN)
+
+
+def odd_part(r: Expr) -> Expr:
+    """(sinh r - r)/r³."""
+    return p.horner(r * r, _ODD)
+
+
+def fraction(part: Reduced) -> Expr:
+    """e^r - 1, with an absolute error below 2^-55."""
+    r = part.r
+    curve = p.fma(r, odd_part(r), even_part(r))
+    return part.exact + p.fma(r * r, curve, part.tail)
+
+
+def scaled(x: Expr, power: p.Bits) -> Expr:
+    """x 2ⁿ where both are normal numbers."""
+    return p.number(p.iadd(p.bits(x), power))
+
+
+def power_of_two(power: p.Bits) -> Expr:
+    """2ⁿ as a number."""
+    return p.number(p.iadd(p.word(1023 << 52), power))
+
+
+def beyond(x: Expr, bound: float) -> Expr:
+    """True where |x| is above the bound, or x a nan."""
+    return p.exclusive(p.absolute(x) <= bound, True)
+
+
+# ---- exp and expm1 -------------------------------------------------------------------------------
 
 
 def exp(x: Expr) -> Expr:
-    """Cody and Waite: x = n ln 2 + r with |r| ≤ ½ ln 2; e^r by a polynomial, 2^n in two steps."""
+    """e to the x."""
+    part = reduced(x)
+    usual = scaled(1 + fraction(part), part.power)
+    return p.rarely(beyond(x, _LARGE), "exp_extreme", x, usually=usual)
+
+
+def exp_extreme(x: Expr) -> Expr:
+    """exp for any x: 2ⁿ comes in two factors, the second of which rounds or overflows."""
     c = p.where(x > 710.0, 710.0, p.where(x < -750.0, -750.0, x))  # a nan stays
-    n = p.rint(c * LOG2_E)
-    r = p.fma(n, -0.6931471805599453, c)
-    r = p.fma(n, -2.3190468138462996e-17, r)
-    poly = p.horner(r, [1.0, 1.0, 1/2, 1/6, 1/24, 1/120, 1/720, 1/5040, 1/40320, 1/362880, 1/3628800, 1/39916800, 1/479001600])
-    return scaled(poly, n)
+    return two_steps(c, 0)
 
 
-def scaled(x: Expr, n: Expr) -> Expr:
-    """x 2^n for an integer n with |n| ≤ 2000, rounded once: 2^n comes in two factors."""
-    half = p.floor(n * 0.5)
-    return x * power_of_two(half) * power_of_two(n - half)
+def two_steps(x: Expr, less: int) -> Expr:
+    """exp(x)/2^less for |x| ≤ 750, rounded once."""
+    part = reduced(x)
+    half = p.floor(x * (_LOG2_E / 2))
+    first = p.shl(p.bits(half + _MAGIC), p.word(52))
+    rest = p.isub(part.power, p.iadd(first, p.word(less << 52)))
+    return (1 + fraction(part)) * power_of_two(first) * power_of_two(rest)
 
 
-def power_of_two(n: Expr) -> Expr:
-    """2^n for an integer n with |n| < 1023: the magic number leaves n in the lowest bits."""
-    magic = n + (6755399441055744.0 + 1023.0)
-    return p.number(p.shl(p.bits(magic), p.word(52)))
+def expm1(x: Expr) -> Expr:
+    """e to the x, minus 1: 2ⁿ ((1 - 2⁻ⁿ) + (e^r - 1)), the large parts added exactly."""
+    part = reduced(x)
+    r = part.r
+    inverse = p.number(p.isub(p.word(1023 << 52), part.power))
+    high, low = p.fast_two_sum(1 - inverse, part.exact)
+    curve = p.fma(r, odd_part(r), even_part(r))
+    out = high + p.fma(r * r, curve, part.tail + low)
+    usual = p.copysign(scaled(out, part.power), x)
+    return p.rarely(beyond(x, _LARGE), "expm1_extreme", x, usually=usual)
+
+
+def expm1_extreme(x: Expr) -> Expr:
+    """expm1 where exp(x) may overflow, and where nothing of it is left."""
+    return p.where(x < 0, -1, exp_extreme(x))
+
+
+# ---- sigmoid -------------------------------------------------------------------------------------
+
+
+class Decay(NamedTuple):
+    """exp(-|x|) as a sum, and 1 + exp(-|x|) as a sum, with the inverse of its high part."""
+
+    high: Expr
+    low: Expr
+    one: Expr
+    one_low: Expr
+    inverse: Expr
+
+
+_FAINT = 670.0  # beyond it, the low part of exp(-|x|) is subnormal
+
+
+def faint(x: Expr) -> Expr:
+    """True where exp(-|x|) needs care, or x is a nan."""
+    return beyond(x, _FAINT)
+
+
+def decay(x: Expr) -> Decay:
+    """exp(-|x|) for |x| ≤ 670."""
+    part = reduced(p.negative(p.absolute(x)))
+    factor = power_of_two(part.power)
+    high, low = (factor * v for v in p.fast_two_sum(as_expr(1.0), fraction(part)))
+    one, rest = p.fast_two_sum(as_expr(1.0), high)
+    return Decay(high, low, one, rest + low, 1 / one)
+
+
+def sigmoid(x: Expr) -> Expr:
+    """1/(1 + exp(-x)): the quotient of sums, corrected by what it leaves."""
+    e = decay(x)
+    below = x < 0
+    over, over_low = p.where(below, e.high, 1.0), p.where(below, e.low, 0.0)
+    out = over * e.inverse
+    rest = p.fma(p.negative(out), e.one, over) + p.fma(p.negative(out), e.one_low, over_low)
+    usual = p.fma(rest, e.inverse, out)
+    return p.rarely(faint(x), "sigmoid_extreme", x, usually=usual)
+
+
+def sigmoid_extreme(x: Expr) -> Expr:
+    """1, or exp(x), or a nan."""
+    return p.where(x > 0, 1.0, exp_extreme(x))

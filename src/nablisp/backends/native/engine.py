@@ -14,8 +14,8 @@ _ARM = ("aarch64", "arm64")
 
 
 @cache
-def _machine(optimise: bool) -> Any:
-    """The code generator for this processor; NablispError "unavailable" where there is none."""
+def _host() -> tuple[Any, str, str]:
+    """Target, processor and features; NablispError "unavailable" where native cannot run."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
@@ -23,26 +23,24 @@ def _machine(optimise: bool) -> Any:
         raise NablispError(
             "unavailable", "native needs a processor with fused multiply-adds, and this has none"
         )
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=features.flatten(),
-        opt=2 if optimise else 0,
-        codemodel="jitdefault",
-        jit=True,
-    )
+    return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features.flatten()
 
 
 ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
 
 
-class Code:
+class Machine:
     """Compiled functions, alive as long as this object."""
 
     def __init__(self, text: str, optimise: bool = True) -> None:
-        machine = _machine(optimise)
+        host, processor, features = _host()
+        target = host.create_target_machine(  # which the engine comes to own
+            cpu=processor, features=features, opt=2 if optimise else 0,
+            codemodel="jitdefault", jit=True,
+        )  # fmt: skip
         module = llvm.parse_assembly(f"{text}\n{ATTRIBUTES}\n")
-        module.triple = machine.triple
+        module.triple = target.triple
         module.verify()
-        self.engine = llvm.create_mcjit_compiler(module, machine)
+        self.engine = llvm.create_mcjit_compiler(module, target)
         self.engine.finalize_object()
         self.address = self.engine.get_function_address

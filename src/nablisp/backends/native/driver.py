@@ -1,0 +1,322 @@
+"""The driver: machine code that takes a compiled program through its steps, alone or with helpers.
+
+`run` is called by the thread that leads, `help` by the others. A pass over the rows is a number of
+segments; the ticket says how many are left of which pass (its number · 2^32 + segments left).
+Whoever takes one lowers the ticket by compare-and-swap and works into the segment's own place, so
+who worked on what leaves no trace in the result. The leader waits for segments that are done, never
+for threads: one that the system does not run costs its help and no more. Waiting spins briefly,
+then yields.
+
+All state is in one context of 64-bit words, so `run` can leave at the flag, between segments too,
+and go on when it is called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from .engine import Machine
+
+BLOCK = 1024
+"""Rows between two sums of accumulators."""
+SEGMENT = 16 * BLOCK
+"""Rows that one thread takes at a time, and between looks at the flag."""
+DONE, LEFT, STOPPED = 0, 1, 2
+"""What `run` returns: after the last step, at the flag, and when a step gives a reason to stop."""
+SPINS = 4096
+
+_SHARED = ("ticket", "finished", "flag")  # written by several threads: a cache line each
+_OWN = (
+    "leave",  # helpers may go
+    "wanted", "taken",  # steps
+    "pass", "begun",  # the pass under way, and whether it has begun
+    "windows", "windows_ptr",  # pairs of first row and end, taken in turn
+    "passes",
+    "cells_ptr", "columns_ptr",
+    "record_ptr", "record_size", "record_cell",  # where the next record goes; its size; first cell
+    "state_size", "state_cell", "next_cell",
+    "places_ptr",  # accumulators of segments
+    "stages_ptr", "blocks_ptr", "empties_ptr", "combines_ptr", "finishes_ptr", "last_ptr",
+    "bytes_ptr",  # of accumulators, by pass
+    "start", "rows", "segments", "alone",  # of this pass; segments taken when there is no helper
+    "reason",  # to stop
+    "yield_ptr",
+)  # fmt: skip
+FIELDS = {name: 8 * i for i, name in enumerate(_SHARED)} | {
+    name: 24 + i for i, name in enumerate(_OWN)
+}
+"""The word of every field of the context."""
+SIZE = 24 + len(_OWN)
+
+
+class _Writer:
+    """Lines of a function on the context `%c`; variables live on its stack."""
+
+    def __init__(self) -> None:
+        self.variables: list[str] = []
+        self.lines: list[str] = []
+        self.count = 0
+
+    def new(self, text: str) -> str:
+        self.count += 1
+        self.lines.append(f"%v{self.count} = {text}")
+        return f"%v{self.count}"
+
+    def do(self, text: str) -> None:
+        self.lines.append(text)
+
+    def field(self, name: str) -> str:
+        return self.new(f"getelementptr i64, ptr %c, i64 {FIELDS[name]}")
+
+    def get(self, name: str) -> str:
+        """The value of a field."""
+        t = "ptr" if name.endswith("_ptr") else "i64"
+        return self.new(f"load volatile {t}, ptr {self.field(name)}")
+
+    def set(self, name: str, value: Any) -> None:
+        t = "ptr" if name.endswith("_ptr") else "i64"
+        self.do(f"store volatile {t} {value}, ptr {self.field(name)}")
+
+    def variable(self, value: Any) -> str:
+        at = f"%variable{len(self.variables)}"
+        self.variables.append(f"{at} = alloca i64")
+        self.write(at, value)
+        return at
+
+    def read(self, variable: str) -> str:
+        return self.new(f"load i64, ptr {variable}")
+
+    def write(self, variable: str, value: Any) -> None:
+        self.do(f"store i64 {value}, ptr {variable}")
+
+    def op(self, name: str, a: Any, b: Any) -> str:
+        return self.new(f"{name} i64 {a}, {b}")
+
+    def least(self, a: Any, b: Any) -> str:
+        return self.new(f"select i1 {self.op('icmp ult', a, b)}, i64 {a}, i64 {b}")
+
+    def at(self, base: str, index: Any, of: str = "i64") -> str:
+        return self.new(f"getelementptr {of}, ptr {base}, i64 {index}")
+
+    def function(self, table: str, index: str) -> str:
+        """A function of a pass."""
+        return self.new(f"load ptr, ptr {self.at(self.get(table), index, 'ptr')}")
+
+    def label(self, label: str) -> None:
+        self.do(f"br label %{label}\n{label}:")
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """What is done where a condition holds."""
+        self.count += 1
+        yes, then = f"yes{self.count}", f"then{self.count}"
+        self.do(f"br i1 {condition}, label %{yes}, label %{then}\n{yes}:")
+        yield
+        self.label(then)
+
+    @contextmanager
+    def count_up(self, end: str, start: Any = 0, step: Any = 1) -> Iterator[str]:
+        """A loop over numbers from `start` to before `end`."""
+        self.count += 1
+        head, body, out = (f"{word}{self.count}" for word in ("head", "body", "out"))
+        at = self.variable(start)
+        self.label(head)
+        i = self.read(at)
+        self.do(f"br i1 {self.op('icmp ult', i, end)}, label %{body}, label %{out}\n{body}:")
+        yield i
+        self.write(at, self.op("add", i, step))
+        self.do(f"br label %{head}\n{out}:")
+
+    def copy(self, into: str, source: str, size: str) -> None:
+        """Numbers from one place to another."""
+        with self.count_up(size) as i:
+            value = self.new(f"load i64, ptr {self.at(source, i)}")
+            self.do(f"store i64 {value}, ptr {self.at(into, i)}")
+
+    def leave(self, value: Any) -> None:
+        """Return, from inside a block."""
+        self.count += 1
+        self.do(f"ret i64 {value}\nafter{self.count}:")
+
+    def text(self, head: str) -> str:
+        return "\n  ".join([f"define {head} #0 {{", *self.variables, *self.lines]) + "\n}"
+
+
+def _segment() -> str:
+    """One segment, block by block, into its place."""
+    w = _Writer()
+    p = w.get("pass")
+    columns, cells = w.get("columns_ptr"), w.get("cells_ptr")
+    block, combine = w.function("blocks_ptr", p), w.function("combines_ptr", p)
+    size = w.new(f"load i64, ptr {w.at(w.get('bytes_ptr'), p)}")
+    place = w.at(w.get("places_ptr"), w.op("mul", "%s", size), "i8")
+    other = w.new(f"alloca i8, i64 {size}, align 64")
+    before = w.op("mul", "%s", SEGMENT)
+    rows = w.least(w.op("sub", w.get("rows"), before), SEGMENT)
+    first = w.op("add", w.get("start"), before)
+
+    def call(row: str, count: str, into: str) -> None:
+        w.do(f"call void {block}(ptr {columns}, i64 {row}, i64 {count}, ptr {cells}, ptr {into})")
+
+    call(first, w.least(rows, BLOCK), place)
+    with w.count_up(rows, BLOCK, BLOCK) as i:
+        call(w.op("add", first, i), w.least(w.op("sub", rows, i), BLOCK), other)
+        w.do(f"call void {combine}(ptr {place}, ptr {other})")
+    w.do("ret void")
+    return w.text("internal void @segment(ptr %c, i64 %s)")
+
+
+def _take() -> str:
+    """Work on segments until none is left of the pass, or the flag is up."""
+    w = _Writer()
+    w.label("again")
+    with w.when(w.op("icmp ne", w.get("flag"), 0)):
+        w.do("ret void\nstay:")
+    ticket = w.new(f"load atomic i64, ptr {w.field('ticket')} acquire, align 8")
+    left = w.op("and", ticket, 2**32 - 1)
+    with w.when(w.op("icmp eq", left, 0)):
+        w.do("ret void\nmore:")
+    lower = w.op("sub", ticket, 1)
+    swap = w.new(
+        f"cmpxchg ptr {w.field('ticket')}, i64 {ticket}, i64 {lower} acq_rel monotonic, align 8"
+    )
+    with w.when(w.new(f"extractvalue {{ i64, i1 }} {swap}, 1")):
+        w.do(f"call void @segment(ptr %c, i64 {w.op('sub', left, 1)})")
+        w.new(f"atomicrmw add ptr {w.field('finished')}, i64 1 release, align 8")
+    w.do("br label %again")
+    return w.text("internal void @take(ptr %c)")
+
+
+def _wait(w: _Writer, spins: str) -> None:
+    """One turn of waiting: spin at first, then give the processor away."""
+    turns = w.op("add", w.read(spins), 1)
+    w.write(spins, turns)
+    with w.when(w.op("icmp ugt", turns, SPINS)):
+        w.new(f"call i32 {w.get('yield_ptr')}()")
+
+
+def _help() -> str:
+    """A helper: takes segments of every pass until the leader is through."""
+    w = _Writer()
+    spins = w.variable(0)
+    w.label("again")
+    with w.when(w.op("icmp ne", w.get("leave"), 0)):
+        w.do("ret void\nstay:")
+    ticket = w.new(f"load atomic i64, ptr {w.field('ticket')} acquire, align 8")
+    idle = w.new(
+        f"or i1 {w.op('icmp eq', w.op('and', ticket, 2**32 - 1), 0)}, "
+        f"{w.op('icmp ne', w.get('flag'), 0)}"
+    )
+    w.do(f"br i1 {idle}, label %idle, label %work\nwork:")
+    w.do("call void @take(ptr %c)")
+    w.write(spins, 0)
+    w.do("br label %again\nidle:")
+    _wait(w, spins)
+    w.do("br label %again")
+    return w.text("void @help(ptr %c)")
+
+
+def _pass(helped: bool) -> str:
+    """The pass under way: 1 when its reductions are in the cells, 0 at the flag."""
+    w = _Writer()
+    p = w.get("pass")
+    cells, places = w.get("cells_ptr"), w.get("places_ptr")
+    size = w.new(f"load i64, ptr {w.at(w.get('bytes_ptr'), p)}")
+    with w.when(w.op("icmp eq", w.get("begun"), 0)):
+        w.do(f"call void {w.function('stages_ptr', p)}(ptr {cells})")
+        rows = w.get("rows")
+        segments = w.op("udiv", w.op("add", rows, SEGMENT - 1), SEGMENT)
+        w.set("segments", segments)
+        w.set("alone", 0)
+        w.set("begun", 1)
+        w.do(f"store atomic i64 0, ptr {w.field('finished')} monotonic, align 8")
+        with w.when(w.op("icmp eq", segments, 0)):
+            w.do(f"call void {w.function('empties_ptr', p)}(ptr {places})")
+        if helped:
+            old = w.new(f"load atomic i64, ptr {w.field('ticket')} monotonic, align 8")
+            number = w.op("shl", w.op("add", w.op("lshr", old, 32), 1), 32)
+            ticket = w.op("or", number, segments)
+            w.do(f"store atomic i64 {ticket}, ptr {w.field('ticket')} release, align 8")
+    segments = w.get("segments")
+    if helped:
+        spins = w.variable(0)
+        w.do("call void @take(ptr %c)")
+        w.label("waiting")
+        done = w.new(f"load atomic i64, ptr {w.field('finished')} acquire, align 8")
+        with w.when(w.op("icmp ult", done, segments)):
+            with w.when(w.op("icmp ne", w.get("flag"), 0)):
+                w.leave(0)
+            _wait(w, spins)
+            w.do("br label %waiting\nover:")
+    else:
+        with w.count_up(segments, w.get("alone")) as i:
+            with w.when(w.op("icmp ne", w.get("flag"), 0)):
+                w.set("alone", i)
+                w.leave(0)
+            w.do(f"call void @segment(ptr %c, i64 {i})")
+    combine, finish = w.function("combines_ptr", p), w.function("finishes_ptr", p)
+    stride = w.variable(1)  # segments are joined in pairs, then pairs of pairs
+    w.label("pairs")
+    now = w.read(stride)
+    with w.when(w.op("icmp ult", now, segments)):
+        twice = w.op("add", now, now)
+        with w.count_up(w.op("sub", segments, now), 0, twice) as i:
+            into = w.at(places, w.op("mul", i, size), "i8")
+            other = w.at(places, w.op("mul", w.op("add", i, now), size), "i8")
+            w.do(f"call void {combine}(ptr {into}, ptr {other})")
+        w.write(stride, twice)
+        w.do("br label %pairs\nend:")
+    w.do(f"call void {finish}(ptr {places}, ptr {cells})")
+    w.do("ret i64 1")
+    return w.text("internal i64 @whole_pass(ptr %c)")
+
+
+def _run() -> str:
+    """Steps, each of all passes; judged, recorded, taken."""
+    w = _Writer()
+    cells = w.get("cells_ptr")
+    w.label("step")
+    taken = w.get("taken")
+    with w.when(w.op("icmp uge", taken, w.get("wanted"))):
+        w.leave(DONE)
+    with w.when(w.op("icmp ne", w.get("flag"), 0)):
+        w.leave(LEFT)
+    window = w.op("urem", taken, w.get("windows"))
+    pair = w.at(w.get("windows_ptr"), w.op("shl", window, 1))
+    start = w.new(f"load i64, ptr {pair}")
+    rows = w.op("sub", w.new(f"load i64, ptr {w.at(pair, 1)}"), start)
+    w.set("start", start)
+    w.set("rows", rows)
+    w.do(f"store double {w.new(f'uitofp i64 {rows} to double')}, ptr {cells}")
+    w.label("pass")
+    p = w.get("pass")
+    with w.when(w.op("icmp ult", p, w.get("passes"))):
+        through = w.new("call i64 @whole_pass(ptr %c)")
+        with w.when(w.op("icmp eq", through, 0)):
+            w.leave(LEFT)
+        w.set("begun", 0)
+        w.set("pass", w.op("add", p, 1))
+        w.do("br label %pass\nover:")
+    w.set("pass", 0)
+    reason = w.new(f"call i64 {w.get('last_ptr')}(ptr {cells})")
+    size, record = w.get("record_size"), w.get("record_ptr")
+    w.copy(record, w.at(cells, w.get("record_cell")), size)
+    w.set("record_ptr", w.at(record, size))
+    with w.when(w.op("icmp ne", reason, 0)):
+        w.set("reason", reason)
+        w.leave(STOPPED)
+    state, following = w.at(cells, w.get("state_cell")), w.at(cells, w.get("next_cell"))
+    w.copy(state, following, w.get("state_size"))
+    w.set("taken", w.op("add", taken, 1))
+    w.do("br label %step")
+    return w.text("i64 @run(ptr %c)")
+
+
+@cache
+def driver(helped: bool) -> Machine:
+    """The compiled driver, with or without helpers: once in a process."""
+    functions = [_segment(), _pass(helped), _run()]
+    return Machine("\n".join([*functions, _take(), _help()] if helped else functions))

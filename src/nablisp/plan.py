@@ -1,0 +1,228 @@
+"""A program split by rows, once for every backend that goes through the data in blocks.
+
+What no row changes is computed before a pass over the rows; what rows do change is computed for
+each; reductions end the pass; what follows from them comes after it. A reduction of something that
+depends on a reduction needs a pass of its own. A node's level is the number of passes that must be
+over before it is known.
+
+Sums are kept cheap: factors that no row changes are taken out, and a product that is only added is
+fused with the sum (one rounding instead of two).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .expr import OPS, Call, Expr, Num, Op, Sym, formula, postorder, substitute
+
+REDUCTIONS = {"sum": "+", "amin": "min", "amax": "max"}
+"""Reductions over rows, and the operation that joins two results."""
+
+FMA = Op("fma", "x y + z, rounded once", (3, 3), native="llvm.fma")
+
+
+@dataclass(slots=True)
+class Plan:
+    """Passes over the rows, and what is computed between them.
+
+    `outputs` are scalar expressions over the leaves, with reductions inside. `rows` holds the nodes
+    that differ by row, `level` every node's level; `reductions[p]` are those that end pass p.
+    """
+
+    outputs: list[Expr]
+    rows: set[Expr]
+    level: dict[Expr, int]
+    reductions: list[list[Call]] = field(default_factory=list)
+
+    @property
+    def passes(self) -> int:
+        """How many passes over the rows; one more for outputs that differ by row."""
+        last = max([self.level[o] + 1 for o in self.outputs if o in self.rows], default=0)
+        return max(len(self.reductions), last)
+
+    def stage(self, level: int) -> list[Expr]:
+        """What is computed between two passes, in order; reductions themselves are given."""
+        return [
+            node
+            for node, at in self.level.items()
+            if at == level and node not in self.rows and not is_reduction(node)
+        ]
+
+
+POWERS = {
+    -1: "(/ 1 x)",
+    0.5: "(sqrt (where (= x -inf) inf (+ x 0.0)))",
+    1: "x",
+    2: "(* x x)",
+    3: "(* x (* x x))",
+}
+"""Powers that need no logarithm. A power of -inf is inf and of -0.0 is 0.0, which a root is not."""
+
+
+def is_reduction(node: Expr) -> bool:
+    """Is this a reduction over rows?"""
+    return type(node) is Call and node.op.name in REDUCTIONS
+
+
+def plan(outputs: Sequence[Expr], row_names: Iterable[str]) -> Plan:
+    """The plan of scalar expressions (see unroll.py), given which names differ by row."""
+    names = set(row_names)
+    outputs = _fused(*_pulled(outputs, names))
+    rows: set[Expr] = set()
+    level: dict[Expr, int] = {}
+    reductions: list[list[Call]] = []
+    for node in postorder(*outputs):
+        if not isinstance(node, Call):
+            level[node] = 0
+            if isinstance(node, Sym) and node.name in names:
+                rows.add(node)
+            continue
+        at = max([level[arg] for arg in node.args], default=0)
+        if is_reduction(node):
+            reductions += [[] for _ in range(at + 1 - len(reductions))]
+            reductions[at].append(node)
+            at += 1
+        elif any(arg in rows for arg in node.args):
+            rows.add(node)
+        level[node] = at
+    return Plan(outputs, rows, level, reductions)
+
+
+def _call(name: str, *args: Expr) -> Expr:
+    return Call(OPS[name], args)
+
+
+def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[Expr]]:
+    """The outputs with invariant factors outside the sums; and the nodes that differ by row."""
+    rows: set[Expr] = set()
+    new: dict[Expr, Expr] = {}
+    count = _call("rows")
+    for node in postorder(*outputs):
+        if not isinstance(node, Call):
+            if isinstance(node, Sym) and node.name in names:
+                rows.add(node)
+            new[node] = node
+            continue
+        args = tuple([new[arg] for arg in node.args])
+        name = node.op.name
+        if name in ("sum", "mean", "amin", "amax") and not node.options:
+            new[node] = _reduction(name, args[0], rows, count)
+            continue
+        if name == "*" and len(args) > 2:
+            args = _steady_first(args, rows)
+        if name == "**" and isinstance(args[1], Num) and args[1].value in POWERS:
+            made = substitute([formula(POWERS[args[1].value])], {Sym("x"): args[0]})[0]
+        else:
+            made = node if args == node.args else Call(node.op, args, node.options)
+        new[node] = made
+        if any(arg in rows for arg in args):
+            rows.add(made)
+    return [new[output] for output in outputs], rows
+
+
+def _steady_first(args: tuple[Expr, ...], rows: set[Expr]) -> tuple[Expr, ...]:
+    """The factors of a product with those that no row changes in one, in front."""
+    steady = tuple(arg for arg in args if arg not in rows)
+    moving = tuple(arg for arg in args if arg in rows)
+    if len(steady) < 2 or not moving:
+        return (*steady, *moving)
+    return (_call("*", *steady), *moving)
+
+
+def _reduction(name: str, arg: Expr, rows: set[Expr], count: Expr) -> Expr:
+    """A reduction of an expression, as one of what rows change in it."""
+    if arg not in rows:
+        return _call("*", arg, count) if name == "sum" else arg
+    if name in ("amin", "amax"):
+        return _call("where", _call("=", count, Num(0)), Num(float("nan")), _call(name, arg))
+    over, under, core = _split(arg, rows)
+    out = _call("sum", core)
+    if over:
+        out = _call("*", *over, out)
+    if under:
+        out = _call("/", out, under[0] if len(under) == 1 else _call("*", *under))
+    return _call("/", out, count) if name == "mean" else out
+
+
+def _split(e: Expr, rows: set[Expr]) -> tuple[list[Expr], list[Expr], Expr]:
+    """Invariant factors above and below the fraction stroke, and the rest of a row's term."""
+    over: list[Expr] = []
+    under: list[Expr] = []
+    core: list[Expr] = []
+    todo = [e]
+    while todo:
+        node = todo.pop()
+        if node not in rows:
+            over.append(node)
+        elif type(node) is Call and node.op.name == "*":
+            todo += reversed(node.args)
+        elif type(node) is Call and node.op.name == "neg":
+            over.append(Num(-1))
+            todo.append(node.args[0])
+        elif type(node) is Call and node.op.name == "/" and node.args[1] not in rows:
+            under.append(node.args[1])
+            todo.append(node.args[0])
+        else:
+            core.append(node)
+    if not over and not under:
+        return over, under, e
+    return over, under, core[0] if len(core) == 1 else _call("*", *core)
+
+
+def _fused(outputs: list[Expr], rows: set[Expr]) -> list[Expr]:
+    """Products that are only added, fused with the sum; where rows change them."""
+    order = postorder(*outputs)
+    uses: Counter[Expr] = Counter(outputs)
+    for node in order:
+        if isinstance(node, Call):
+            uses.update(node.args)
+    for node in order:  # pulling factors made nodes that are not known to differ by row yet
+        if isinstance(node, Call) and not is_reduction(node):
+            if any(arg in rows for arg in node.args):
+                rows.add(node)
+    new: dict[Expr, Expr] = {}
+    for node in order:
+        if not isinstance(node, Call):
+            new[node] = node
+            continue
+        args = tuple([new[arg] for arg in node.args])
+        if node in rows and node.op.name in ("+", "-"):
+            new[node] = _sum(node, args, rows, uses)
+        else:
+            new[node] = node if args == node.args else Call(node.op, args, node.options)
+    return [new[output] for output in outputs]
+
+
+def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr, int]) -> Expr:
+    """A sum or difference, term by term; `args` are the new terms, those of `node` the old."""
+    sign = node.op.name == "-"
+    parts = [
+        product(new) if uses[old] == 1 and old in rows else None
+        for old, new in zip(node.args, args, strict=True)
+    ]
+    first = 0
+    if sign and parts[1] is None and parts[0] is not None:
+        a, b = parts[0]
+        return Call(FMA, (a, b, _call("neg", args[1])))
+    if not sign and parts[0] is not None and len(parts) > 1 and parts[1] is None:
+        first = 1  # the product comes second, so that it is fused
+    order = [first, *(i for i in range(len(args)) if i != first)]
+    out = args[order[0]]
+    for i in order[1:]:
+        part = parts[i]
+        if part is None:
+            out = _call(node.op.name, out, args[i])
+        else:
+            a, b = part
+            out = Call(FMA, (_call("neg", a) if sign else a, b, out))
+    return out
+
+
+def product(node: Expr) -> tuple[Expr, Expr] | None:
+    """The two factors of a product."""
+    if type(node) is Call and node.op.name == "*" and len(node.args) > 1:
+        *head, last = node.args
+        return (head[0] if len(head) == 1 else _call("*", *head)), last
+    return None
