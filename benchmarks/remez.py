@@ -51,6 +51,17 @@ class _Problem(NamedTuple):
     columns: list[list[mp.mpf]]
 
 
+def _turned(problem: _Problem) -> _Problem:
+    """The same with the first column positive: where the others have it as a factor, too, errors
+    alternate only then."""
+    signs = [-1 if v < 0 else 1 for v in problem.columns[0]]
+
+    def turned(column: list[mp.mpf]) -> list[mp.mpf]:
+        return [s * v for s, v in zip(signs, column, strict=True)]
+
+    return _Problem(turned(problem.values), [turned(column) for column in problem.columns])
+
+
 def _errors(problem: _Problem, coefficients: Sequence[mp.mpf]) -> list[mp.mpf]:
     out = list(problem.values)
     for c, column in zip(coefficients, problem.columns, strict=True):
@@ -77,6 +88,7 @@ def _exchange(problem: _Problem) -> Fit:
     size, count = len(problem.columns), len(problem.values)
     if not size:
         return Fit([], max(map(abs, problem.values)))
+    problem = _turned(problem)
     found = [round((1 - mp.cospi(mp.mpf(i) / size)) / 2 * (count - 1)) for i in range(size + 1)]
     best = None
     for _ in range(40):

@@ -204,6 +204,8 @@ Case = tuple[int, str, int]
 """Threads, model, rows."""
 Figures = dict[tuple[str, Case], float]
 """Seconds of a step, by tool and case."""
+FIRST = "first, with imports"
+"""In place of a model: whichever is first in its process."""
 Firsts = dict[tuple[str, str], list[float]]
 """Seconds to compile, by tool and model."""
 
@@ -282,10 +284,10 @@ def first_calls(tools: Sequence[str], models: Sequence[str], backend: str, round
             answer = worker.ask(do="first", model=model)
             if "failed" in answer:
                 break
-            key = (name, model if place else "first of a process")
+            key = (name, model if place else FIRST)
             found.setdefault(key, []).append(answer["seconds"])
         worker.close()
-    head = ["ms until a model's first step, compiling", "first of a process", *models]
+    head = ["ms until a model's first step, compiling", FIRST, *models]
     lines = [head]
     for name in tools:
         spreads = [Spread(tuple(found[name, m])) if (name, m) in found else None for m in head[1:]]

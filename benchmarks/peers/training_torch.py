@@ -47,7 +47,7 @@ def prepare(way: str, given: Given) -> Steps:
         g, loss = torch.func.grad_and_value(loss_of)(p, x, y)
         return [one - given.rate * slope for one, slope in zip(p, g, strict=True)], loss
 
-    wrapper = {"cpp_wrapper": way == "compiled, C++ wrapper"}
+    wrapper: Any = {"cpp_wrapper": way == "compiled, C++ wrapper"}
     compiled = torch.compile(step, dynamic=False, options=wrapper)
 
     @torch.no_grad()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .derivative import hessian
-from .evaluate import evaluate
 from .expr import Expr, Sym, size
 from .shapes import ShapeEnv
 
@@ -33,16 +32,24 @@ class Curvature:
 
 
 def curvature(
-    loss: Expr, names: Sequence[str], shapes: ShapeEnv, env: Mapping[str, Any]
+    loss: Expr,
+    names: Sequence[str],
+    shapes: ShapeEnv,
+    compiled: Callable[[Sequence[Expr]], Sequence[Any]],
 ) -> Curvature | None:
-    """The curvature of a loss by scalar parameters, or None where it is not to be had cheaply."""
+    """The curvature of a loss by scalar parameters, or None where it is not to be had cheaply.
+
+    `compiled` gives the values of expressions at the point.
+    """
     if not names or len(names) > SMALL or any(shapes.get(name) for name in names):
         return None
     if size(loss) * len(names) > 20_000:
         return None
     rows = hessian(loss, [Sym(name) for name in names], shapes)
-    cells = evaluate([cell for row in rows for cell in row], env)
-    matrix = np.array(cells, dtype=float).reshape(len(names), len(names))
+    cells = compiled([cell for i, row in enumerate(rows) for cell in row[: i + 1]])
+    matrix = np.zeros((len(names), len(names)))
+    matrix[np.tril_indices(len(names))] = np.array(cells, dtype=float)
+    matrix = np.tril(matrix) + np.tril(matrix, -1).T
     if not np.isfinite(matrix).all():
         return None
     found = np.linalg.eigvalsh(matrix)

@@ -25,6 +25,18 @@ STATUS = {
 _CUT_SHORT = ("diverged", "interrupted", "stalled")
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What ran the steps: the backend, its threads, how long compiling took, the rows of a step."""
+
+    backend: str
+    threads: int
+    compiled: float
+    rows: int
+    text: str = field(repr=False)
+    """the compiled step, for reading: LLVM's text, or a list of instructions"""
+
+
 @dataclass(slots=True)
 class Result:
     """The outcome of a run.
@@ -51,6 +63,7 @@ class Result:
     why: str = "train gives no standard errors"
     trouble: Expr | None = None
     """the sub-expression that stopped being finite"""
+    work: Work | None = None
 
     def parts(self) -> dict[str, Any]:
         """What `(get r :key)` finds, by key."""

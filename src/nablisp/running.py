@@ -250,14 +250,19 @@ _SETTINGS = tuple(dict.fromkeys(s for row in OPTIMIZERS.values() for s in row.se
     (1, 1),
     raw=True,
     keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", *_SETTINGS),
-    later=("checkpoint", "resume", "threads", "on", "watch"),
+    later=("checkpoint", "resume", "on", "watch"),
     example="(train loss :by adam :lr 0.01 :epochs 50 :batch 32 :holdout 0.2 :patience 5)",
 )
 def train(a: Arguments) -> Machine:
     session = a.session
     loss = yield a.given[0], a.scope
     loss = as_expr(expect(loss, ("number", "array", "expression"), "the loss", a.at(0)))
-    chosen: dict[str, Any] = {"seed": session.seed, "backend": session.backend, "settings": {}}
+    chosen: dict[str, Any] = {
+        "seed": session.seed,
+        "backend": session.backend,
+        "threads": session.threads,
+        "settings": {},
+    }
     for key, form in a.named.items():
         match key:
             case "by" | "backend":

@@ -46,13 +46,14 @@ class Session:
         *,
         seed: int = 0,
         backend: str | None = None,
+        threads: int | None = None,
         write: Callable[[str], None] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> None:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
         self.seed = in_range("seed", seed, "seed")
-        self.backend = backend
+        self.backend, self.threads = backend, threads
         self.write = write or print
         self.note: Callable[[str], None] = note or (lambda line: None)
         self.watch: Callable[[Any], None] | None = None

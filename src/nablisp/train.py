@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from . import backends
 from . import data as table
 from .advise import Curvature, curvature
-from .backends import Backend, Step, Window, backend
+from .backends import Step, Window
 from .derivative import gradient
 from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
@@ -26,15 +27,15 @@ from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, pos
 from .limits import Budget
 from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief, number
-from .results import Result
+from .results import Result, Work
 from .shapes import Shape, ShapeEnv, is_boolean, shape_of, show
 
 STEPS = 1000
 """How many steps are taken when nothing says."""
+MANY = 1 << 40
+"""Steps without an end."""
 RUNAWAY = 1e10
 """A loss that grows by this factor over its start has run away."""
-SLICE = 0.05
-"""Seconds between looks at the clock."""
 TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
 
 
@@ -50,6 +51,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "seconds": (lambda v: v >= 0, "a number from 0"),
     "clip": (lambda v: v > 0, "a positive number"),
     "weight-decay": (lambda v: 0 <= v < inf, "a number from 0"),
+    "threads": (lambda v: 1 <= v <= 1024 and v == int(v), "a whole number from 1 to 1024"),
 }
 """What the options that are numbers may be."""
 
@@ -85,6 +87,7 @@ class Options:
     weight_decay: float | None = None
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     backend: str | None = None
+    threads: int | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -190,7 +193,6 @@ class _Run:
         params = {name: _native(value) for name, value in params.items()}
         self.loss, self.options, self.budget = loss, options, budget
         self.row = _optimizer(options)
-        self.backend: Backend = backend(options.backend)
         self.rows = len(next(iter(columns.values()))) if columns else 0
         self.shapes: ShapeEnv = {
             **{name: tuple(np.shape(value)) for name, value in params.items()},
@@ -219,10 +221,24 @@ class _Run:
             {Sym(n): v for n, v in given.items()},
         )
         self.until, self.fixed_loss, *self.fixed_slopes = replaced
-        names_in = [*self.moving, *self.columns, ROWS]
-        self.measure = self.backend.compile([self.fixed_loss, *self.fixed_slopes], names_in)
+        self.measure = self._compiled([self.fixed_loss, *self.fixed_slopes], 4, options.backend)
         self.ends = self._ends()
-        self.ended = self.backend.compile(list(self.ends.values()), names_in)
+        often = 1 if self.whole else 100
+        self.ended = self._compiled(list(self.ends.values()), often, options.backend)
+
+    def _compiled(
+        self, outputs: Sequence[Expr], calls: int, backend: str | None
+    ) -> Callable[..., list[Any]]:
+        """A function of the parameters, the columns and the number of rows."""
+        return backends.compile(
+            outputs,
+            [*self.moving, *self.columns, ROWS],
+            self.shapes,
+            rows=self.rows,
+            calls=calls,
+            backend=backend,
+            threads=self.options.threads,
+        )
 
     def _check_size(self, roots: Sequence[Expr]) -> None:
         """Refuse what is larger than the budget allows, before it is computed."""
@@ -253,6 +269,12 @@ class _Run:
         ]
         return min(most) if most else None if o.seconds is not None else STEPS
 
+    def _expected(self) -> int:
+        """How many steps may lie ahead, for the choice of a backend."""
+        if self.total is not None:
+            return self.total
+        return MANY if (self.options.seconds or 0) >= 1 else 1
+
     def _ends(self) -> dict[str, Expr]:
         """What ends a run well, as conditions over all rows."""
         found = {}
@@ -267,14 +289,14 @@ class _Run:
         largest = [_op("amax", _op("abs", slope)) for slope in self.fixed_slopes]
         return _op("max", *largest) if len(largest) > 1 else largest[0]
 
-    def step(self, ceiling: float) -> tuple[Step, dict[str, Any]]:
+    def step(self) -> tuple[Step, dict[str, Any]]:
         """The bundle, and the state it starts from."""
         o, row = self.options, self.row
         slopes = dict(zip(self.moving, self.fixed_slopes, strict=True))
         loss = self.fixed_loss
         stop = {
             "diverged": _op("not", _op("finite?", _op("+", loss, self._steepest()))),
-            "runaway": _op(">", loss, ceiling),
+            "runaway": _op(">", loss, Sym(" ceiling")),
         }
         if self.whole:  # a batch is no judge of these
             stop.update(self.ends)
@@ -288,9 +310,9 @@ class _Run:
             norm = _op("sqrt", _op("+", *squares))
             factor = _op("where", _op(">", norm, o.clip), _op("/", o.clip, norm), 1)
             slopes = {n: _op("*", factor, g) for n, g in slopes.items()}
-        state: dict[str, Any] = {**self.start, TICK: 0.0}
+        state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": self.ceiling}
         tick = _op("+", Sym(TICK), 1)
-        following: dict[str, Expr] = {TICK: tick}
+        following: dict[str, Expr] = {TICK: tick, " ceiling": Sym(" ceiling")}
         rates = self._rates(tick)
         for name, slope in slopes.items():
             self._update(name, slope, tick, rates[name], following, state)
@@ -396,23 +418,39 @@ class _Run:
 
     def at(self, params: Mapping[str, Any], columns: Mapping[str, Any] | None = None) -> list[Any]:
         """Loss and gradients over all rows."""
-        columns = self.columns if columns is None else columns
-        return self.measure(
-            *(params[n] for n in self.moving), *columns.values(), self._count(columns)
-        )
+        return self._given(self.measure, params, self.columns if columns is None else columns)
 
-    def _count(self, columns: Mapping[str, Any]) -> float:
-        return float(len(next(iter(columns.values())))) if columns else float(self.rows)
+    def _given(
+        self,
+        function: Callable[..., list[Any]],
+        params: Mapping[str, Any],
+        columns: Mapping[str, Any],
+    ) -> list[Any]:
+        """The values of what was compiled."""
+        rows = float(len(next(iter(columns.values())))) if columns else float(self.rows)
+        return function(*(params[n] for n in self.moving), *columns.values(), rows)
 
     def go(self) -> Generator[Progress, None, Result]:
         began = time.perf_counter()
         first = float(self.at(self.start)[0])
         self.ceiling = RUNAWAY * (1 + abs(first))
-        step, state = self.step(self.ceiling)
+        step, state = self.step()
+        stepper = backends.iterate(
+            step,
+            list(self.columns),
+            {**self.shapes, **{name: tuple(np.shape(value)) for name, value in state.items()}},
+            rows=self.batch or self.rows,
+            steps=self._expected(),
+            backend=self.options.backend,
+            threads=self.options.threads,
+        )
+        self.work = Work(
+            stepper.backend, stepper.threads, stepper.seconds, self.batch or self.rows, stepper.text
+        )
         records: dict[str, list[Any]] = {name: [] for name in step.emit}
         best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
         reason: str | None = None
-        size, epoch = 1, 0
+        epoch = 0
         judged = self.options.patience is not None or bool(self.held)
         columns, windows = self._epoch(epoch)
         try:
@@ -422,18 +460,13 @@ class _Run:
                 ):
                     reason = "time"
                     break
-                some = self._some(windows, done, size, judged)
-                before = time.perf_counter()
-                ran = self.backend.iterate(step, state, columns, some)
-                spent = time.perf_counter() - before
+                left = MANY if self.total is None else self.total - done
+                most = len(windows) if self.batch else 1 if judged else MANY
+                ran = stepper(state, columns, windows, min(left, most))
                 state, reason = ran.state, ran.stop
                 done += ran.steps
                 for name, values in ran.records.items():
-                    records[name] += values
-                if spent < SLICE / 2:
-                    size = min(2 * size, 1_000_000)
-                elif spent > SLICE:
-                    size = max(1, size // 2)
+                    records[name].append(values)
                 if self.batch:
                     windows = windows[ran.steps :]
                     looks = not windows
@@ -451,36 +484,29 @@ class _Run:
                     if self.options.patience is not None and waited >= self.options.patience:
                         reason = reason or "patience"
                 self.budget.clock()
-                loss = float(records["loss"][-1]) if records["loss"] else first
+                losses = ran.records["loss"]
+                loss = float(losses[-1]) if len(losses) else first
                 yield Progress(done, self.total, loss, time.perf_counter() - began)
         except KeyboardInterrupt:
             reason = "interrupted"
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
-        return self._result(reason, state, best, records, done, first, began)
+        history = {n: np.concatenate([*parts, []]) for n, parts in records.items()}
+        return self._result(reason, state, best, history, done, first, began)
 
     def _end(self, state: Mapping[str, Any]) -> str | None:
         """The reason to end after an epoch, judged over all rows."""
-        values = self.ended(
-            *(state[n] for n in self.moving), *self.columns.values(), float(self.rows)
-        )
+        values = self._given(self.ended, state, self.columns)
         return next((reason for reason, true in zip(self.ends, values, strict=True) if true), None)
 
     def _epoch(self, epoch: int) -> tuple[dict[str, Any], list[Window]]:
         """The columns in this epoch's order, and its batches."""
         if self.batch is None:
-            return self.columns, []
+            return self.columns, [(0, self.rows)]
         order = table.row_order(self.rows, self.options.seed, epoch)
         columns = {name: column[order] for name, column in self.columns.items()}
         starts = range(0, self.rows, self.batch)
         return columns, [(i, min(i + self.batch, self.rows)) for i in starts]
-
-    def _some(self, windows: list[Window], done: int, size: int, judged: bool) -> list[Window]:
-        """The next windows to iterate over."""
-        left = size if self.total is None else min(size, self.total - done)
-        if self.batch:
-            return windows[:left]
-        return [(0, self.rows)] * (1 if judged else left)
 
     def _judge(self, state: Mapping[str, Any], losses: list[Any]) -> float:
         """What patience judges: the rows held out, else this epoch's mean loss."""
@@ -488,7 +514,8 @@ class _Run:
             return float(self.at(state, self.held)[0])
         if self.whole:
             return float(self.at(state)[0])
-        return float(np.mean(losses[-ceil(self.rows / (self.batch or self.rows)) :]))
+        recent = np.concatenate(losses)
+        return float(np.mean(recent[-ceil(self.rows / (self.batch or self.rows)) :]))
 
     # ---- the outcome -----------------------------------------------------------------------------
 
@@ -497,7 +524,7 @@ class _Run:
         reason: str | None,
         state: Mapping[str, Any],
         best: Mapping[str, Any],
-        records: dict[str, list[Any]],
+        records: Mapping[str, np.ndarray[Any, Any]],
         done: int,
         first: float,
         began: float,
@@ -541,6 +568,7 @@ class _Run:
             notes,
             float(self.at(params, self.held)[0]) if self.held else None,
             trouble=trouble,
+            work=self.work,
         )
 
     def _sound(self, loss: Any, slopes: Sequence[Any]) -> bool:
@@ -550,8 +578,12 @@ class _Run:
     def _curvature(self, params: Mapping[str, Any], status: str) -> Curvature | None:
         if self.row.name not in ("gd", "momentum", "nesterov") and status != "converged":
             return None
-        env = {**params, **self.columns, ROWS: float(self.rows)}
-        return curvature(self.fixed_loss, self.moving, self.shapes, env)
+
+        def values(cells: Sequence[Expr]) -> list[Any]:
+            by = None if self.options.backend == "native" else self.options.backend
+            return self._given(self._compiled(cells, 1, by), params, self.columns)
+
+        return curvature(self.fixed_loss, self.moving, self.shapes, values)
 
     def _trouble(self, params: Mapping[str, Any], done: int) -> tuple[list[str], Expr | None]:
         """Which sub-expression stopped being finite, at which row and step."""

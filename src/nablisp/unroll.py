@@ -8,6 +8,7 @@ symbol `w#i`, which no program can write.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from .arrays import array_function
 from .errors import NablispError
-from .expr import OPS, Call, Const, Expr, Num, Sym, as_expr, postorder
+from .expr import OPS, Call, Const, Expr, Num, Sym, as_expr, plain, postorder
+from .plan import POWERS
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, axis_of, option, shape_of
 
@@ -55,6 +57,12 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
     made = 0
     for node in order:
         shape = known[node]
+        made += _count(node, shape, known)
+        if made > most:
+            raise NablispError(
+                "unavailable",
+                f"written out by element, this program has more than {most} operations",
+            )
         match node:
             case Sym(name):
                 cells = node if all(d == ROWS for d in shape) else cells_of(name, shape)
@@ -62,6 +70,10 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
                 items = value.reshape(-1).tolist()
                 cells = _array([Num(item) for item in items]).reshape(value.shape)
             case Call():
+                if node.op.shape is None and not (
+                    node.op.native or node.op.means or _cheap(node)
+                ):
+                    raise _unable(node)
                 if node.op.shape is None and not any(found[a] is not a for a in node.args):
                     cells = node  # scalars, or one number per row: as it stands
                 else:
@@ -69,13 +81,30 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
             case _:
                 cells = node
         found[node] = cells
-        made += cells.size if isinstance(cells, np.ndarray) else 1
-        if made > most:
-            raise NablispError(
-                "unavailable",
-                f"written out by element, this program has more than {most} operations",
-            )
     return [_whole(found[o], known[o]) for o in outputs]
+
+
+def _cheap(node: Call) -> bool:
+    """Is this a power that needs no logarithm?"""
+    return node.op.name == "**" and plain(node.args[1]) in POWERS
+
+
+def _unable(node: Call) -> NablispError:
+    return NablispError(
+        "unavailable", f"native has no {node.op.name}", hint=f"it occurs in {brief(node)}"
+    )
+
+
+def _count(node: Expr, shape: Shape, known: Mapping[Expr, Shape]) -> int:
+    """How many operations a node comes to."""
+    if not isinstance(node, Call):
+        return 0
+    count = math.prod(int(n) for n in shape if n != ROWS)
+    if node.op.name in ("@", "dot") or not shape:
+        arg = known[node.args[0]] if node.args else ()
+        inner = arg if not shape else arg[-1:]
+        count *= math.prod(int(n) for n in inner if n != ROWS)
+    return count
 
 
 def _whole(cells: Any, shape: Shape) -> Cells:
@@ -95,9 +124,7 @@ def _unrolled(node: Call, found: Mapping[Expr, Any], known: Mapping[Expr, Shape]
         return _each(lambda *cells: Call(op, cells), *given)
     rule = _RULES.get(op.name)
     if rule is None:
-        raise NablispError(
-            "unavailable", f"native has no {op.name}", hint=f"in {brief(node)}"
-        )
+        raise _unable(node)
     out = np.asarray(rule(given, shapes, node), dtype=object)
     return out[()] if not known[node] else out
 
@@ -250,7 +277,7 @@ def _check_index(index: Expr, node: Call) -> None:
         raise NablispError(
             "unavailable",
             f"native takes class numbers from a column, not from {brief(index)}",
-            hint=f"in {brief(node)}",
+            hint=f"it occurs in {brief(node)}",
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from ..arrays import array_function
 from ..evaluate import ROWS, evaluate
 from ..expr import Call, Expr, Sym, plain, postorder, substitute
-from . import Ran, Step, Window
+from ..shapes import ShapeEnv
+from . import TICK, Ran, Step, Window
 
 
 class Program:
@@ -52,6 +54,16 @@ class Program:
             for at, (f, args, options) in enumerate(code)
         ]
 
+    def listing(self) -> str:
+        """The instructions, one a line."""
+        first = len(self.start)
+        lines = []
+        for k, (function, args, options, _) in enumerate(self.code):
+            name = getattr(getattr(function, "func", function), "__name__", "formula")
+            given = [f"r{a}" for a in args] + [f"{o}={v}" for o, v in options.items()]
+            lines.append(f"r{first + k} = {name.strip('_')}({', '.join(given)})")
+        return "\n".join(lines)
+
     def __call__(self, *inputs: Any) -> list[Any]:
         registers = self.start.copy()
         registers[: len(inputs)] = inputs
@@ -63,7 +75,13 @@ class Program:
         return [registers[output] for output in self.outputs]
 
 
-def compile(outputs: Sequence[Expr], inputs: Sequence[str]) -> Callable[..., list[Any]]:  # noqa: A001
+def compile(  # noqa: A001
+    outputs: Sequence[Expr],
+    inputs: Sequence[str],
+    shapes: ShapeEnv,
+    most: int = 0,
+    threads: int | None = None,
+) -> Callable[..., list[Any]]:
     """A function of the inputs, in order, to the outputs' values. IEEE-754: nothing raises."""
     program = Program(outputs, inputs)
 
@@ -76,45 +94,84 @@ def compile(outputs: Sequence[Expr], inputs: Sequence[str]) -> Callable[..., lis
 
 def iterate(
     step: Step,
-    state: Mapping[str, Any],
-    columns: Mapping[str, Any],
-    windows: Sequence[Window],
-) -> Ran:
-    """Take the step once per window of rows, until a reason to stop or an interrupt.
+    columns: Sequence[str],
+    shapes: ShapeEnv,
+    most: int = 0,
+    threads: int | None = None,
+) -> Stepper:
+    """The step as a function that takes it many times."""
+    return Stepper(step, columns)
 
-    What depends on columns alone is computed once where all windows are the same.
-    """
-    names = list(state)
-    outputs = [*step.stop.values(), *step.emit.values(), *(step.next[name] for name in names)]
-    stops, emits = len(step.stop), len(step.stop) + len(step.emit)
-    now = [state[name] for name in names]
-    records: dict[str, list[Any]] = {name: [] for name in step.emit}
-    steady = len(set(windows)) <= 1
-    with np.errstate(all="ignore"):
-        if steady and windows:
-            outputs, window = _hoisted(outputs, set(names), _windowed(columns, windows[0]))
-            program = Program(outputs, [*names, *window])
-        else:
-            program = Program(outputs, [*names, *columns, ROWS])
-        taken = 0
-        try:
-            for window_ in windows:
-                if not steady:
-                    window = _windowed(columns, window_)
-                found = program(*now, *window.values())
-                reasons = found[:stops]
-                for name, value in zip(step.emit, found[stops:emits], strict=True):
-                    records[name].append(value)
-                if any(reasons):
-                    reason = next(n for n, r in zip(step.stop, reasons, strict=True) if r)
-                    return Ran(dict(zip(names, now, strict=True)), records, reason, taken)
-                now = found[emits:]
-                taken += 1
-        except KeyboardInterrupt:
-            for values in records.values():
-                del values[taken:]
-            return Ran(dict(zip(names, now, strict=True)), records, "interrupted", taken)
-    return Ran(dict(zip(names, now, strict=True)), records, None, taken)
+
+class Stepper:
+    """A step as a program. What depends on columns alone is computed once, if all rows take part."""
+
+    backend = "numpy"
+    threads = 1
+
+    def __init__(self, step: Step, columns: Sequence[str]) -> None:
+        began = perf_counter()
+        self.step, self.state = step, list(step.next)
+        self.outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
+        self.moving = Program(self.outputs, [*self.state, *columns, ROWS])
+        self.columns: Any = None
+        self.seconds = perf_counter() - began
+
+    @property
+    def text(self) -> str:
+        """The instructions, one a line."""
+        return self.moving.listing()
+
+    def __call__(
+        self,
+        state: Mapping[str, Any],
+        columns: Mapping[str, Any],
+        windows: Sequence[Window],
+        steps: int,
+    ) -> Ran:
+        began = perf_counter()
+        step, names = self.step, self.state
+        stops, emits = len(step.stop), len(step.stop) + len(step.emit)
+        now = [state[name] for name in names]
+        records: list[list[Any]] = []
+        reason, taken = None, 0
+        with np.errstate(all="ignore"):
+            program, inputs = self._prepared(columns, windows)
+            try:
+                while taken < steps and not (taken and perf_counter() - began > TICK):
+                    found = program(*now, *inputs(windows[taken % len(windows)]))
+                    records.append(found[stops:emits])
+                    if any(found[:stops]):
+                        held = zip(step.stop, found, strict=False)
+                        reason = next(name for name, holds in held if holds)
+                        break
+                    now = found[emits:]
+                    taken += 1
+            except KeyboardInterrupt:
+                del records[taken:]
+                reason = "interrupted"
+        table = np.array(records, dtype=np.float64).reshape(len(records), len(step.emit))
+        return Ran(
+            dict(zip(names, now, strict=True)),
+            {name: table[:, i] for i, name in enumerate(step.emit)},
+            reason,
+            taken,
+        )
+
+    def _prepared(
+        self, columns: Mapping[str, Any], windows: Sequence[Window]
+    ) -> tuple[Program, Callable[[Window], Iterable[Any]]]:
+        """The program for these windows, and what it takes beside the state."""
+        if len(windows) > 1:
+            return self.moving, lambda window: _windowed(columns, window).values()
+        key = (columns, windows[0])
+        if self.columns is None or self.columns[0] is not columns or self.columns[1] != windows[0]:
+            window = _windowed(columns, windows[0])
+            outputs, window = _hoisted(self.outputs, set(self.state), window)
+            self.columns = key
+            self.steady = Program(outputs, [*self.state, *window]), list(window.values())
+        program, inputs = self.steady
+        return program, lambda window: inputs
 
 
 def _windowed(columns: Mapping[str, Any], window: Window) -> dict[str, Any]:

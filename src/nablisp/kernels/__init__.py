@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import exponential, logarithm
+from . import basic, exponential, logarithm
 
 KERNELS: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -32,4 +32,13 @@ KERNELS: dict[str, Callable[..., Any]] = {
         logarithm.softplus_extreme,
     )
 }
+KERNELS.update(
+    min=basic.minimum,
+    max=basic.maximum,
+    clip=basic.clip,
+    relu=basic.relu,
+    sign=basic.sign,
+    finite=basic.finite,
+)
+KERNELS["not"] = basic.negation
 TABLES: dict[str, Any] = {}

@@ -33,7 +33,7 @@ _LOG2_E = 1.4426950408889634
 _LN2 = 0.6931471805599453
 _LN2_LOW = 2.3190468138462996e-17
 _MAGIC = 6755399441055744.0  # 1.5 2⁵²: what is added to it is rounded, and in its lowest bits
-_LARGE = 708.0  # beyond it, the result or its inverse is near overflow or subnormal
+LARGE = 708.0  # beyond it, the result or its inverse is near overflow or subnormal
 
 
 class Reduced(NamedTuple):
@@ -94,7 +94,7 @@ def exp(x: Expr) -> Expr:
     """e to the x."""
     part = reduced(x)
     usual = scaled(1 + fraction(part), part.power)
-    return p.rarely(beyond(x, _LARGE), "exp_extreme", x, usually=usual)
+    return p.rarely(beyond(x, LARGE), "exp_extreme", x, usually=usual)
 
 
 def exp_extreme(x: Expr) -> Expr:
@@ -121,7 +121,7 @@ def expm1(x: Expr) -> Expr:
     curve = p.fma(r, odd_part(r), even_part(r))
     out = high + p.fma(r * r, curve, part.tail + low)
     usual = p.copysign(scaled(out, part.power), x)
-    return p.rarely(beyond(x, _LARGE), "expm1_extreme", x, usually=usual)
+    return p.rarely(beyond(x, LARGE), "expm1_extreme", x, usually=usual)
 
 
 def expm1_extreme(x: Expr) -> Expr:

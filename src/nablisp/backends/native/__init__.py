@@ -32,8 +32,6 @@ from .engine import Machine
 from .program import Writer
 from .ticker import TICKER
 
-MOST = 100_000
-"""Operations of a program, written out by element, above which NumPy takes over."""
 THREADED = 100_000
 """Rows from which helpers pay."""
 RECORDS = 1 << 16
@@ -51,11 +49,16 @@ class Program:
     backend = "native"
 
     def __init__(
-        self, outputs: Sequence[Expr], names: Sequence[str], shapes: ShapeEnv, stops: int = 0
+        self,
+        outputs: Sequence[Expr],
+        names: Sequence[str],
+        shapes: ShapeEnv,
+        most: int,
+        stops: int = 0,
     ) -> None:
         began = perf_counter()
         self.shapes = {name: shapes.get(name, ()) for name in names}
-        self.groups = unroll(outputs, self.shapes, MOST)
+        self.groups = unroll(outputs, self.shapes, most)
         flat = [cell for group in self.groups for cell in group.reshape(-1)]
         by_row = {n: cells_of(n, s).reshape(-1) for n, s in self.shapes.items() if ROWS in s}
         split = plan(flat, [cell.name for cells in by_row.values() for cell in cells])
@@ -224,13 +227,14 @@ def compile(  # noqa: A001
     outputs: Sequence[Expr],
     inputs: Sequence[str],
     shapes: ShapeEnv,
+    most: int,
     threads: int | None = None,
 ) -> Callable[..., list[Any]]:
     """A function of the inputs, in order, to the outputs' values.
 
     NablispError "unavailable" says what native cannot take.
     """
-    program = Program(outputs, inputs, shapes)
+    program = Program(outputs, inputs, shapes, most)
     threads = threads or cores()
 
     def function(*args: Any) -> list[Any]:
@@ -279,11 +283,10 @@ class Stepper:
 
     backend = "native"
 
-    def __init__(self, step: Step, names: Sequence[str], shapes: ShapeEnv, threads: int) -> None:
+    def __init__(self, step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int):
         self.step, self.names = step, list(step.next)
         outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
-        columns = [name for name in names if name not in step.next]
-        self.program = Program(outputs, [*self.names, *columns], shapes, len(step.stop))
+        self.program = Program(outputs, [*self.names, *columns], shapes, most, len(step.stop))
         self.memory = memory = Memory(self.program, threads)
         self.seconds, self.text, self.threads = self.program.seconds, self.program.text, threads
         memory["record_size"] = len(step.emit)
@@ -332,10 +335,10 @@ class Stepper:
 
 
 def iterate(
-    step: Step, names: Sequence[str], shapes: ShapeEnv, threads: int | None = None
+    step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int | None = None
 ) -> Stepper:
     """The step as a function that takes it many times; NablispError "unavailable" says why not."""
-    return Stepper(step, names, shapes, threads or cores())
+    return Stepper(step, columns, shapes, most, threads or cores())
 
 
 __all__ = ["DONE", "Program", "Stepper", "compile", "iterate"]

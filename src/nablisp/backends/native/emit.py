@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...errors import NablispError
 from ...expr import Call, Expr, Num, Op, Options, Sym, as_float, postorder
 from ...kernels import KERNELS, TABLES
 from ...ops import OPS
@@ -41,7 +42,10 @@ def kernel_formula(name: str, count: int) -> tuple[Expr, tuple[Sym, ...], list[E
         root = KERNELS[name](*given)
     else:
         given = tuple(Sym(argument) for argument in "xyz"[:count])
-        root = OPS[name].meaning
+        meaning = OPS[name].meaning if name in OPS else None
+        if meaning is None:
+            raise NablispError("unavailable", f"native has no {name}")
+        root = meaning
     return root, given, [node for node in postorder(root) if node not in given]
 
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from time import sleep
 from typing import Any
 
-TICK = 0.05
-"""Seconds between two looks of Python at a run: at signals, the clock, and whoever watches."""
+from .. import TICK
 
 
 class Ticker:
