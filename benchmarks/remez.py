@@ -52,8 +52,7 @@ class _Problem(NamedTuple):
 
 
 def _turned(problem: _Problem) -> _Problem:
-    """The same with the first column positive: where the others have it as a factor, too, errors
-    alternate only then."""
+    """The same with the first column positive: it is a factor of all, and errors alternate then."""
     signs = [-1 if v < 0 else 1 for v in problem.columns[0]]
 
     def turned(column: list[mp.mpf]) -> list[mp.mpf]:

@@ -10,7 +10,8 @@ two); columns and starts are the same, and before anything is timed, parameters 
 some steps are compared. A tool with several ways to do it takes the fastest. Then the tools take
 turns: a run of so many steps that it lasts a while, and its time divided by them; what a first run
 compiles is outside. nablisp's time is `Result.seconds` of one `train`, with nothing subtracted; the
-others' is that of a loop of steps. C needs gcc. A cell is a median (least–most).
+others' is that of a loop of steps. C needs gcc. A cell is a median (least–most). Threads that wait
+for each other suffer from other work on the machine: compare them where the load is their own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from functools import partial
 from importlib import import_module
 from itertools import product
 from math import prod
+from os import getloadavg
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -177,8 +179,11 @@ class Tool:
             steps = check
             while (taken := min(run(steps)[0], run(steps)[0])) < lasting / 8 and steps < MOST:
                 steps = min(4 * steps, MOST)  # a first run of so many may compile
-            if taken / steps < fastest:
-                fastest = taken / steps
+            a_step = taken / steps
+            if taken < lasting:  # without what a run costs at any length
+                a_step = max((run(4 * steps)[0] - taken) / (3 * steps), a_step / 100)
+            if a_step < fastest:
+                fastest = a_step
                 self.run, found = run, {"way": way, "params": came[0], "losses": came[1]}
         steps = max(1, min(MOST, int(lasting / fastest)))
         self.run(steps)
@@ -263,14 +268,15 @@ def show(case: Case, found: dict[str, Task]) -> Figures:
     lines = [[f"{model}, {rows:,} rows", "µs a step", "times nablisp", "way", "steps a run"]]
     for name, task in found.items():
         if name not in spreads:
-            lines.append([name, task["failed"][:60], "–", "–", "–"])
+            lines.append([name, "–", "–", task["failed"][:70], "–"])
             continue
         spread = spreads[name]
         ours = spreads.get("nablisp")
         ratio = f"{spread.median / ours.median:.3g}×" if ours else "–"
         digits = max(0, 3 - int(np.log10(spread.median * 1e6 + 1)))
         lines.append([name, spread.show(1e-6, digits), ratio, task["way"], f"{task['steps']:,}"])
-    print(f"{threads} thread{'s' * (threads > 1)}\n{table(lines)}\n", flush=True)
+    print(f"{threads} thread{'s' * (threads > 1)}, load average {getloadavg()[0]:.1f}")
+    print(f"{table(lines)}\n", flush=True)
     return {(name, case): spread.median for name, spread in spreads.items()}
 
 

@@ -45,11 +45,12 @@ class Worker:
 
     def __init__(self, script: str, threads: int, *options: str) -> None:
         counts = {f"{name}_NUM_THREADS": str(threads) for name in COUNTS.split()}
+        spin = {"GOMP_SPINCOUNT": "20000"}  # not for milliseconds, where others want the core
         xla = {"XLA_FLAGS": XLA_ALONE} if threads == 1 else {}
         self.process = subprocess.Popen(
             [sys.executable, script, "--serve", str(threads), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=environment() | counts | xla)  # fmt: skip
+            env=environment() | counts | spin | xla)  # fmt: skip
 
     def ask(self, **request: Any) -> Task:
         """What the process answers, or {"failed": why}."""

@@ -24,10 +24,11 @@ def cubic(p: Parts, x: Any, y: Any) -> Any:
 
 
 def logistic(p: Parts, x: Any, y: Any) -> Any:
-    """Faster than with `softplus`, and with a matrix than with ten columns."""
+    """Faster than with `softplus`; and, unlike the one with `maximum`, its slope is right at 0."""
     w, b = p
     z = w @ x + b
-    return jnp.mean(jnp.maximum(z, 0) - y * z + jnp.log1p(jnp.exp(-jnp.abs(z))))
+    size = jnp.abs(z)
+    return jnp.mean((z + size) / 2 - y * z + jnp.log1p(jnp.exp(-size)))
 
 
 def gaussians(p: Parts, x: Any, y: Any) -> Any:

@@ -91,16 +91,21 @@ def simplify(e: Any) -> Any:
     return plain(_tidied(asked(e)))
 
 
-def compile(e: Any, names: Sequence[str]) -> Callable[..., Any]:  # noqa: A001  # the field's word
+def compile(  # noqa: A001  # the field's word
+    e: Any, names: Sequence[str], *, backend: str | None = None, threads: int | None = None
+) -> Callable[..., Any]:
     """A fast function of numbers or arrays from a formula and the order of its names.
 
     >>> f = compile(parse("(* a (exp (* k x)))"), ["a", "k", "x"])
     >>> f(2.0, 0.5, [0.0, 1.0])
     array([2.        , 3.29744254])
 
-    Arrays map elementwise and broadcast. NablispError "unbound-name" for a name the formula holds
-    and the list lacks, "shape" where an array would meet a reduction.
+    Arrays map elementwise and broadcast; `f(…, out=array)` writes into an array of the result's
+    shape. Large arrays of one shape go through machine code in one pass, on all cores or as many
+    `threads`; `backend` forces "native" or "numpy". NablispError "unbound-name" for a name the
+    formula holds and the list lacks, "shape" where an array would meet a reduction, "unavailable"
+    for what native does not know.
     """
     from .compiled import function
 
-    return function(e, names)
+    return function(e, names, backend, threads)

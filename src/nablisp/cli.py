@@ -17,7 +17,7 @@ from .forms import Symbol
 
 FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
 
-LATER = ("check", "fmt", "--threads")
+LATER = ("check", "fmt")
 """Words of the command line that this version does not know yet."""
 
 
@@ -76,7 +76,10 @@ def _parser() -> argparse.ArgumentParser:
         help="define a name, over what the script says",
     )
     add("--seed", type=int, default=0, help="of every random number (default 0)")
-    add("--backend", help="what runs training (numpy)")
+    add("--backend", help="what runs training: native or numpy (default: what pays)")
+    add("--threads", type=int, help="at most so many for native runs (default: all cores)")
+    add("--explain", action="store_true", help="say which backend ran each run, and how fast")
+    add("-v", dest="verbose", action="store_true", help="with --explain: show the compiled step")
     add("--quiet", action="store_true", help="no remarks on standard error")
     add("--color", choices=("auto", "always", "never"), default="auto", help="of errors")
     add("--json", action="store_true", help="one JSON object a line for every value and error")
@@ -130,7 +133,15 @@ def _session(options: argparse.Namespace) -> Any:
     from .session import Session
 
     note = (lambda line: None) if options.quiet else _note
-    return Session(root=Path.cwd(), seed=options.seed, backend=options.backend, note=note)
+    session = Session(
+        root=Path.cwd(),
+        seed=options.seed,
+        backend=options.backend,
+        threads=options.threads,
+        note=note,
+    )
+    session.explain = options.explain + options.verbose if options.explain else 0
+    return session
 
 
 def _note(line: str) -> None:

@@ -26,6 +26,7 @@ from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
 from .operations import array_of, call_op
 from .printer import brief
+from .results import Result
 from .shapes import ROWS, is_boolean
 from .values import Arguments, Closure, Scope, Value, described, expect, kind_of
 
@@ -494,8 +495,17 @@ def get(a: Arguments) -> Machine:
     return found[key.name]
 
 
-@form_row("time", "(time e)", "seconds that evaluating e takes", (1, 1), raw=True)
+@form_row(
+    "time",
+    "(time e)",
+    "seconds that evaluating e takes; of a run, it says which backend ran and how fast",
+    (1, 1),
+    raw=True,
+)
 def time_(a: Arguments) -> Machine:
     before = time.perf_counter()
-    yield a.given[0], a.scope
-    return time.perf_counter() - before
+    value = yield a.given[0], a.scope
+    seconds = time.perf_counter() - before
+    if isinstance(value, Result) and value.work is not None:
+        a.session.note(value.work.words(value.steps))
+    return seconds

@@ -179,9 +179,8 @@ def _fused(outputs: list[Expr], rows: set[Expr]) -> list[Expr]:
         if isinstance(node, Call):
             uses.update(node.args)
     for node in order:  # pulling factors made nodes that are not known to differ by row yet
-        if isinstance(node, Call) and not is_reduction(node):
-            if any(arg in rows for arg in node.args):
-                rows.add(node)
+        if isinstance(node, Call) and not is_reduction(node) and not rows.isdisjoint(node.args):
+            rows.add(node)
     new: dict[Expr, Expr] = {}
     for node in order:
         if not isinstance(node, Call):

@@ -33,8 +33,20 @@ class Work:
     threads: int
     compiled: float
     rows: int
+    ran: float
+    """seconds spent in steps"""
     text: str = field(repr=False)
     """the compiled step, for reading: LLVM's text, or a list of instructions"""
+
+    def words(self, steps: int) -> str:
+        """Which backend ran, and how fast."""
+        threads = f", up to {self.threads} threads" if self.threads > 1 else ""
+        rows = f" of {self.rows} rows" if self.rows else ""
+        speed = f", {steps * self.rows / self.ran:.3g} rows a second" if self.rows * steps else ""
+        return (
+            f"{self.backend}{threads}: compiled in {self.compiled * 1e3:.3g} ms; "
+            f"{steps} steps{rows} in {self.ran:.3g} s{speed}"
+        )
 
 
 @dataclass(slots=True)

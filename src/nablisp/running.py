@@ -368,6 +368,10 @@ def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
     )
     start = {n: p.value for n, p in held.items()}
     result = _watched(training(loss, start, session.columns, options, session.budget), session)
+    if session.explain and result.work is not None:
+        session.note(result.work.words(result.steps))
+        if session.explain > 1:
+            session.note(result.work.text)
     for name, value in result.params.items():
         held[name].value = value
     if result.trouble is not None:

@@ -53,7 +53,10 @@ class Session:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
         self.seed = in_range("seed", seed, "seed")
-        self.backend, self.threads = backend, threads
+        self.backend = backend
+        self.threads = None if threads is None else in_range("threads", threads, "threads")
+        self.explain = 0
+        """1: runs say which backend ran and how fast; 2: they show the compiled step"""
         self.write = write or print
         self.note: Callable[[str], None] = note or (lambda line: None)
         self.watch: Callable[[Any], None] | None = None

@@ -444,13 +444,10 @@ class _Run:
             backend=self.options.backend,
             threads=self.options.threads,
         )
-        self.work = Work(
-            stepper.backend, stepper.threads, stepper.seconds, self.batch or self.rows, stepper.text
-        )
         records: dict[str, list[Any]] = {name: [] for name in step.emit}
         best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
         reason: str | None = None
-        epoch = 0
+        epoch, spent = 0, 0.0
         judged = self.options.patience is not None or bool(self.held)
         columns, windows = self._epoch(epoch)
         try:
@@ -462,7 +459,9 @@ class _Run:
                     break
                 left = MANY if self.total is None else self.total - done
                 most = len(windows) if self.batch else 1 if judged else MANY
+                before = time.perf_counter()
                 ran = stepper(state, columns, windows, min(left, most))
+                spent += time.perf_counter() - before
                 state, reason = ran.state, ran.stop
                 done += ran.steps
                 for name, values in ran.records.items():
@@ -492,6 +491,14 @@ class _Run:
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
         history = {n: np.concatenate([*parts, []]) for n, parts in records.items()}
+        self.work = Work(
+            stepper.backend,
+            stepper.threads,
+            stepper.seconds,
+            self.batch or self.rows,
+            spent,
+            stepper.text,
+        )
         return self._result(reason, state, best, history, done, first, began)
 
     def _end(self, state: Mapping[str, Any]) -> str | None:

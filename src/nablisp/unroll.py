@@ -16,8 +16,7 @@ import numpy as np
 
 from .arrays import array_function
 from .errors import NablispError
-from .expr import OPS, Call, Const, Expr, Num, Sym, as_expr, plain, postorder
-from .plan import POWERS
+from .expr import OPS, Call, Const, Expr, Num, Sym, as_expr, postorder
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, axis_of, option, shape_of
 
@@ -70,9 +69,7 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
                 items = value.reshape(-1).tolist()
                 cells = _array([Num(item) for item in items]).reshape(value.shape)
             case Call():
-                if node.op.shape is None and not (
-                    node.op.native or node.op.means or _cheap(node)
-                ):
+                if node.op.shape is None and not (node.op.native or node.op.means):
                     raise _unable(node)
                 if node.op.shape is None and not any(found[a] is not a for a in node.args):
                     cells = node  # scalars, or one number per row: as it stands
@@ -82,11 +79,6 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
                 cells = node
         found[node] = cells
     return [_whole(found[o], known[o]) for o in outputs]
-
-
-def _cheap(node: Call) -> bool:
-    """Is this a power that needs no logarithm?"""
-    return node.op.name == "**" and plain(node.args[1]) in POWERS
 
 
 def _unable(node: Call) -> NablispError:
@@ -115,7 +107,7 @@ def _whole(cells: Any, shape: Shape) -> Cells:
 
 
 def _unrolled(node: Call, found: Mapping[Expr, Any], known: Mapping[Expr, Shape]) -> Any:
-    op, args, options = node.key
+    op, args, _ = node.key
     given = [_whole(found[arg], known[arg]) for arg in args]
     shapes = [known[arg] for arg in args]
     if op.shape is None:
@@ -129,7 +121,7 @@ def _unrolled(node: Call, found: Mapping[Expr, Any], known: Mapping[Expr, Shape]
     return out[()] if not known[node] else out
 
 
-# ---- rules: the arguments' cells and shapes, and the node → cells of the result -------------------
+# ---- rules: the arguments' cells and shapes, and the node → cells of the result ------------------
 
 
 def _moved(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
@@ -164,9 +156,7 @@ def _fold(cells: Cells, axis: int, name: str) -> Cells:
     return out
 
 
-def _reduce(
-    name: str, join: str
-) -> Callable[[list[Cells], list[Shape], Call], Cells]:
+def _reduce(name: str, join: str) -> Callable[[list[Cells], list[Shape], Call], Cells]:
     """A reduction: the elements of a row are joined first, then the rows are reduced."""
 
     def rule(given: list[Cells], shapes: list[Shape], node: Call) -> Cells:

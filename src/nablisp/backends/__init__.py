@@ -69,14 +69,22 @@ class Backend(Protocol):
     """`shapes` gives the shapes of inputs, the state and the columns; a name it lacks is scalar."""
 
     def compile(
-        self, outputs: Sequence[Expr], inputs: Sequence[str], shapes: ShapeEnv,
-        most: int, threads: int | None,
+        self,
+        outputs: Sequence[Expr],
+        inputs: Sequence[str],
+        shapes: ShapeEnv,
+        most: int,
+        threads: int | None,
     ) -> Function:
         """A function of the inputs, in order, to the outputs' values."""  # fmt: skip
 
     def iterate(
-        self, step: Step, columns: Sequence[str], shapes: ShapeEnv,
-        most: int, threads: int | None,
+        self,
+        step: Step,
+        columns: Sequence[str],
+        shapes: ShapeEnv,
+        most: int,
+        threads: int | None,
     ) -> Stepper:
         """The step as a function that takes it many times."""  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import basic, exponential, logarithm
+from . import basic, exponential, hyperbolic, logarithm, power
 
 KERNELS: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -30,9 +30,27 @@ KERNELS: dict[str, Callable[..., Any]] = {
         logarithm.log1p_extreme,
         logarithm.softplus,
         logarithm.softplus_extreme,
+        hyperbolic.sinh,
+        hyperbolic.sinh_extreme,
+        hyperbolic.cosh,
+        hyperbolic.cosh_extreme,
+        hyperbolic.tanh,
+        hyperbolic.tanh_extreme,
+        hyperbolic.asinh,
+        hyperbolic.asinh_extreme,
+        hyperbolic.acosh,
+        hyperbolic.acosh_extreme,
+        hyperbolic.atanh,
+        hyperbolic.atanh_extreme,
+        power.cbrt,
+        power.cbrt_extreme,
+        power.hypot,
+        power.hypot_extreme,
     )
 }
 KERNELS.update(
+    pow=power.power,
+    pow_extreme=power.power_extreme,
     min=basic.minimum,
     max=basic.maximum,
     clip=basic.clip,

@@ -27,8 +27,8 @@ def relu(x: Expr) -> Expr:
 
 
 def sign(x: Expr) -> Expr:
-    """-1, 0 or 1; 0 for both zeros."""
-    return p.where(x > 0.0, 1.0, p.where(x < 0.0, -1.0, p.where(p.equal(x, 0.0), 0.0, x)))
+    """-1, 0 or 1; a zero or nan plus 0 is 0 or a nan."""
+    return p.where(x > 0.0, 1.0, p.where(x < 0.0, -1.0, x + 0.0))
 
 
 def negation(x: Expr) -> Expr:

@@ -16,22 +16,21 @@ from . import primitives as p
 _EVEN = (
     0.5000000000000013,
     0.04166666666651046,
-    0.0013888888948358383,
-    2.4801488502917034e-05,
-    2.7631811469657625e-07,
+    0.001388888894835834,
+    2.4801488502986003e-05,
+    2.7631811441265133e-07,
 )
-# (sinh r - r)/r³ in r² for |r| ≤ ½ ln 2, 2^-61.6
+# (sinh r - r)/r³ in r² for |r| ≤ ½ ln 2, 2^-61.7
 _ODD = (
     0.16666666666666677,
     0.008333333333321384,
-    0.00019841269886823268,
-    2.755724346500769e-06,
-    2.5109301997019904e-08,
+    0.00019841269886823273,
+    2.7557243441886007e-06,
+    2.5109325230669754e-08,
 )
 
-_LOG2_E = 1.4426950408889634
-_LN2 = 0.6931471805599453
-_LN2_LOW = 2.3190468138462996e-17
+LOG2_E = 1.4426950408889634, 2.0355273740931033e-17
+_LN2 = 0.6931471805599453, 2.3190468138462996e-17
 _MAGIC = 6755399441055744.0  # 1.5 2⁵²: what is added to it is rounded, and in its lowest bits
 LARGE = 708.0  # beyond it, the result or its inverse is near overflow or subnormal
 
@@ -48,10 +47,10 @@ class Reduced(NamedTuple):
 
 def reduced(x: Expr) -> Reduced:
     """Cody and Waite: x less n times the rounded ln 2 is exact, and n times its rest small."""
-    magic = p.fma(x, _LOG2_E, _MAGIC)
+    magic = p.fma(x, LOG2_E[0], _MAGIC)
     n = magic - _MAGIC
-    exact = p.fma(n, -_LN2, x)
-    tail = n * -_LN2_LOW
+    exact = p.fma(n, -_LN2[0], x)
+    tail = n * -_LN2[1]
     return Reduced(p.shl(p.bits(magic), p.word(52)), exact + tail, exact, tail)
 
 
@@ -100,13 +99,12 @@ def exp(x: Expr) -> Expr:
 def exp_extreme(x: Expr) -> Expr:
     """exp for any x: 2ⁿ comes in two factors, the second of which rounds or overflows."""
     c = p.where(x > 710.0, 710.0, p.where(x < -750.0, -750.0, x))  # a nan stays
-    return two_steps(c, 0)
+    return two_steps(reduced(c), c, 0)
 
 
-def two_steps(x: Expr, less: int) -> Expr:
-    """exp(x)/2^less for |x| ≤ 750, rounded once."""
-    part = reduced(x)
-    half = p.floor(x * (_LOG2_E / 2))
+def two_steps(part: Reduced, x: Expr, less: int) -> Expr:
+    """exp(x)/2^less for |x| ≤ 800 and its reduction, rounded once."""
+    half = p.floor(x * (LOG2_E[0] / 2))
     first = p.shl(p.bits(half + _MAGIC), p.word(52))
     rest = p.isub(part.power, p.iadd(first, p.word(less << 52)))
     return (1 + fraction(part)) * power_of_two(first) * power_of_two(rest)
@@ -126,20 +124,10 @@ def expm1(x: Expr) -> Expr:
 
 def expm1_extreme(x: Expr) -> Expr:
     """expm1 where exp(x) may overflow, and where nothing of it is left."""
-    return p.where(x < 0, -1, exp_extreme(x))
+    return p.rarely(p.exclusive(x < 0, True), "exp_extreme", x, usually=as_expr(-1.0))
 
 
 # ---- sigmoid -------------------------------------------------------------------------------------
-
-
-class Decay(NamedTuple):
-    """exp(-|x|) as a sum, and 1 + exp(-|x|) as a sum, with the inverse of its high part."""
-
-    high: Expr
-    low: Expr
-    one: Expr
-    one_low: Expr
-    inverse: Expr
 
 
 _FAINT = 670.0  # beyond it, the low part of exp(-|x|) is subnormal
@@ -150,26 +138,25 @@ def faint(x: Expr) -> Expr:
     return beyond(x, _FAINT)
 
 
-def decay(x: Expr) -> Decay:
-    """exp(-|x|) for |x| ≤ 670."""
+def decay(x: Expr) -> p.Sum:
+    """exp(-|x|) for |x| ≤ 670, with some 55 bits."""
     part = reduced(p.negative(p.absolute(x)))
     factor = power_of_two(part.power)
-    high, low = (factor * v for v in p.fast_two_sum(as_expr(1.0), fraction(part)))
-    one, rest = p.fast_two_sum(as_expr(1.0), high)
-    return Decay(high, low, one, rest + low, 1 / one)
+    high, low = p.fast_two_sum(as_expr(1.0), fraction(part))
+    return p.Sum(high * factor, low * factor)
 
 
 def sigmoid(x: Expr) -> Expr:
-    """1/(1 + exp(-x)): the quotient of sums, corrected by what it leaves."""
+    """1/(1 + exp(-|x|)), or exp(-|x|) times that. 0.80 ulp."""
     e = decay(x)
     below = x < 0
-    over, over_low = p.where(below, e.high, 1.0), p.where(below, e.low, 0.0)
-    out = over * e.inverse
-    rest = p.fma(p.negative(out), e.one, over) + p.fma(p.negative(out), e.one_low, over_low)
-    usual = p.fma(rest, e.inverse, out)
-    return p.rarely(faint(x), "sigmoid_extreme", x, usually=usual)
+    over = p.Sum(p.where(below, e.high, 1.0), p.where(below, e.low, 0.0))
+    one, rest = p.fast_two_sum(as_expr(1.0), e.high)
+    return p.rarely(
+        faint(x), "sigmoid_extreme", x, usually=p.quotient(over, p.Sum(one, rest + e.low))
+    )
 
 
 def sigmoid_extreme(x: Expr) -> Expr:
     """1, or exp(x), or a nan."""
-    return p.where(x > 0, 1.0, exp_extreme(x))
+    return p.rarely(p.exclusive(x > 0, True), "exp_extreme", x, usually=as_expr(1.0))

@@ -11,28 +11,41 @@ from typing import NamedTuple
 
 from ..expr import Expr, as_expr
 from . import primitives as p
-from .exponential import decay, exp_extreme, faint
+from .exponential import LOG2_E, decay, faint
 
 # (2 atanh(s)/s - 2)/s² in s² for |s| ≤ (√2 - 1)/(√2 + 1), 2^-58.5
 ATANH = (
     0.6666666666666734,
-    0.3999999999941663,
-    0.28571428742032723,
-    0.22222198604389773,
-    0.18183562894989522,
-    0.15314083519474161,
-    0.14795648359095365,
+    0.3999999999941665,
+    0.28571428742024496,
+    0.2222219860549323,
+    0.18183562826447744,
+    0.15314085522534832,
+    0.1479562607680465,
+)
+# the same for |s| ≤ 1/3, 2^-58.4
+_UNIT = (
+    0.6666666666666631,
+    0.40000000000156216,
+    0.2857142854795703,
+    0.2222222396435739,
+    0.18181744088985025,
+    0.15386556824617256,
+    0.1330101026132496,
+    0.12105821306923253,
+    0.08341169593846133,
+    0.17016733603859685,
 )
 
 LN2 = 0.6931471803691238, 1.9082149292705877e-10
 """ln 2 in two parts: the first has 32 bits, so that its product with an exponent is exact."""
 _LOG10_2 = 0.30102999566224753, 1.7336659603752853e-12
-_LOG2_E = 1.4426950408889634, 2.0355273740931033e-17
 _LOG10_E = 0.4342944819032518, 1.098319650216765e-17
 
 _ROOT = 0x3FE6A09E667F3BCD  # the bits of √½
-_FRACTION = (1 << 52) - 1
-_TINY = 2.2250738585072014e-308
+EXPONENT = 0xFFF << 52
+_VAST = 2.0**1000
+TINY = 2.2250738585072014e-308
 
 
 class Split(NamedTuple):
@@ -47,26 +60,30 @@ class Split(NamedTuple):
 def split(x: Expr) -> Split:
     """The parts of a normal number above 0."""
     moved = p.iadd(p.bits(x), p.word((1023 << 52) - _ROOT))
-    k = p.number(p.ior(p.lshr(moved, p.word(52)), p.word(0x433 << 52))) - (2.0**52 + 1023)
-    m = p.number(p.iadd(p.iand(moved, p.word(_FRACTION)), p.word(_ROOT)))
-    return Split(k, m, p.iand(moved, p.word(~_FRACTION)))
+    m = p.number(p.iadd(p.iand(moved, p.word(~EXPONENT)), p.word(_ROOT)))
+    return Split(exponent(moved), m, p.iand(moved, p.word(EXPONENT)))
 
 
-def curve(f: Expr) -> Expr:
-    """log(1 + f) - f for 1 + f in [√½, √2)."""
+def exponent(x: p.Bits) -> Expr:
+    """The exponent of a positive number, as a number."""
+    return p.number(p.ior(p.lshr(x, p.word(52)), p.word(0x433 << 52))) - (2.0**52 + 1023)
+
+
+def curve(f: Expr) -> tuple[Expr, Expr]:
+    """Two factors of log(1 + f) - f, for 1 + f in [√½, √2)."""
     s = f / (2 + f)
     z = s * s
-    half = f * -0.5
-    return p.fma(half, f, s * p.fma(z, p.two_chains(z, ATANH), p.negative(half * f)))
+    return s, p.fma(z, p.two_chains(z, ATANH), p.negative(f))
 
 
-def log_of(k: Expr, f: Expr) -> Expr:
-    """k ln 2 + log(1 + f)."""
+def log_of(k: Expr, f: Expr, rest: Expr | None = None) -> Expr:
+    """k ln 2 + log(1 + f + rest), but only roughly the rest."""
     high, low = p.fast_two_sum(k * LN2[0], f)
-    return high + p.fma(k, LN2[1], low + curve(f))
+    low = low + rest if rest is not None else low
+    return high + p.fma(*curve(f), p.fma(k, LN2[1], low))
 
 
-def _ordinary(x: Expr, bound: float = _TINY) -> Expr:
+def _ordinary(x: Expr, bound: float = TINY) -> Expr:
     return p.both(x >= bound, x < math.inf)
 
 
@@ -102,11 +119,13 @@ def _scaled(x: Expr, down: float, two: tuple[float, float], unit: tuple[float, f
     k = k - down if down else k
     product, rest = p.two_product(f, as_expr(unit[0]))
     high, low = p.fast_two_sum(k * two[0] if two[0] != 1 else k, product)
-    rest = p.fma(curve(f), unit[0], p.fma(f, unit[1], rest)) + low
-    return high + (p.fma(k, two[1], rest) if two[1] else rest)
+    rest = p.fma(f, unit[1], rest + low)
+    rest = p.fma(k, two[1], rest) if two[1] else rest
+    s, t = curve(f)
+    return high + p.fma(s * unit[0], t, rest)
 
 
-_BINARY = (1.0, 0.0), _LOG2_E
+_BINARY = (1.0, 0.0), LOG2_E
 _DECIMAL = _LOG10_2, _LOG10_E
 
 
@@ -136,29 +155,37 @@ def log10_extreme(x: Expr) -> Expr:
 def log_of_sum(u: Expr, low: Expr) -> Expr:
     """log(u + low) where u is normal and the sum of low and u is u."""
     k, m, power = split(u)
-    f = p.fma(low, p.number(p.isub(p.word(2046 << 52), power)), m - 1)
-    return log_of(k, f)
+    f, rest = p.fast_two_sum(m - 1, low * p.number(p.isub(p.word(2046 << 52), power)))
+    return log_of(k, f, rest)
 
 
 def log1p(x: Expr) -> Expr:
     """log(1 + x): the error of the sum is added to f."""
     usual = p.copysign(log_of_sum(*p.fast_two_sum(as_expr(1.0), x)), x)
-    inside = p.both(x > -1, x < math.inf)
+    inside = p.both(x > -1, x < _VAST)
     return p.rarely(p.exclusive(inside, True), "log1p_extreme", x, usually=usual)
 
 
 def log1p_extreme(x: Expr) -> Expr:
-    """-inf at -1, nan below, and what is no number is itself."""
-    return p.where(p.equal(x, -1), -math.inf, p.where(x < -1, math.nan, x))
+    """log x where it is vast, -inf at -1, nan below."""
+    k, m, _ = split(x)
+    return _edges(x + 1, log_of(k, m - 1))
 
 
 def softplus(x: Expr) -> Expr:
-    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
+    """log(1 + exp(x)) = max(x, 0) + 2 atanh s where s = e/(2 + e) with e = exp(-|x|)."""
     e = decay(x)
-    usual = p.where(x > 0, x, 0.0) + log_of_sum(e.one, e.one_low)
+    under, under_low = p.fast_two_sum(as_expr(2.0), e.high)
+    inverse = 1 / under
+    s = e.high * inverse
+    back = p.negative(s)
+    rest = p.fma(back, under, e.high) + p.fma(back, under_low + e.low, e.low)
+    z = s * s
+    tail = p.fma(s * z, p.two_chains(z, _UNIT), rest * (inverse + inverse))
+    usual = p.where(x > 0, x, 0.0) + (s + s + tail)
     return p.rarely(faint(x), "softplus_extreme", x, usually=usual)
 
 
 def softplus_extreme(x: Expr) -> Expr:
     """The argument itself, or exp(x), or a nan."""
-    return p.where(x > 0, x, exp_extreme(x))
+    return p.rarely(p.exclusive(x > 0, True), "exp_extreme", x, usually=x)

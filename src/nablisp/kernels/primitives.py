@@ -9,7 +9,7 @@ product and a sum are never fused unless it says `fma`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..expr import Call, Expr, Op, as_expr
 from ..ops import OPS
@@ -50,7 +50,7 @@ PRIMITIVES = {
 
 
 def _function(name: str) -> Callable[..., Expr]:
-    row = (PRIMITIVES.get(name) or OPS[name])
+    row = PRIMITIVES.get(name) or OPS[name]
 
     def primitive(*args: Any) -> Expr:
         return Call(row, tuple(map(as_expr, args)))
@@ -96,7 +96,7 @@ def rarely(condition: Expr, kernel: str, *args: Any, usually: Expr) -> Expr:
     return Call(PRIMITIVES["rarely"], given, (("kernel", kernel),))
 
 
-def horner(x: Expr, coefficients: Sequence[float]) -> Expr:
+def horner(x: Expr, coefficients: Sequence[float | Expr]) -> Expr:
     """A polynomial with the coefficients from degree 0 on, one fma a degree."""
     *lower, out = map(as_expr, coefficients)
     for coefficient in reversed(lower):
@@ -114,26 +114,42 @@ def estrin(x: Expr, coefficients: Sequence[float]) -> Expr:
     return terms[0]
 
 
-def two_chains(x: Expr, coefficients: Sequence[float]) -> Expr:
+def two_chains(x: Expr, coefficients: Sequence[float | Expr]) -> Expr:
     """The same as even and odd part: chains of half the length, for one more product, x x."""
     square = x * x
     return fma(x, horner(square, coefficients[1::2]), horner(square, coefficients[::2]))
 
 
-def two_sum(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+class Sum(NamedTuple):
+    """A number as the sum of a large and a small one."""
+
+    high: Expr
+    low: Expr
+
+
+def two_sum(x: Expr, y: Expr) -> Sum:
     """x + y as a rounded sum and its error (Knuth)."""
     s = x + y
     t = s - x
-    return s, (x - (s - t)) + (y - t)
+    return Sum(s, (x - (s - t)) + (y - t))
 
 
-def fast_two_sum(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+def fast_two_sum(x: Expr, y: Expr) -> Sum:
     """The same where |x| ≥ |y| or x is 0 (Dekker)."""
     s = x + y
-    return s, y - (s - x)
+    return Sum(s, y - (s - x))
 
 
-def two_product(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+def two_product(x: Expr, y: Expr) -> Sum:
     """x y as a rounded product and its error."""
     p = x * y
-    return p, fma(x, y, negative(p))
+    return Sum(p, fma(x, y, negative(p)))
+
+
+def quotient(over: Sum, under: Sum) -> Expr:
+    """The quotient of sums, rounded nearly once: corrected by what it leaves."""
+    inverse = 1 / under.high
+    out = over.high * inverse
+    back = negative(out)
+    rest = fma(back, under.high, over.high) + fma(back, under.low, over.low)
+    return fma(rest, inverse, out)

@@ -78,16 +78,16 @@ class Program:
         self.sizes = [writer.size(p) for p in range(split.passes)]
         self.operations = len(split.level)
         self.text = writer.text
-        self.machine = _compiled(self.text)
+        self.machine = _compiled(self.text, writer.optimise)
         self.seconds = perf_counter() - began
 
 
 _MACHINES: OrderedDict[str, Machine] = OrderedDict()
 
 
-def _compiled(text: str) -> Machine:
+def _compiled(text: str, optimise: bool) -> Machine:
     """The machine code of a text; the last ones are kept, since people run things again."""
-    machine = _MACHINES.pop(text, None) or Machine(text)
+    machine = _MACHINES.pop(text, None) or Machine(text, optimise)
     _MACHINES[text] = machine
     while len(_MACHINES) > 32:
         _MACHINES.popitem(last=False)
@@ -137,7 +137,7 @@ class Memory:
         """Point at columns, each element's rows in one piece. NablispError "value" for classes."""
         if columns is self.columns:
             return
-        self.held = []
+        self.release()
         for name, count in self.program.classes.items():
             whole(np, columns[name], count, name)
         for name, places in self.program.places.items():
@@ -148,6 +148,10 @@ class Memory:
                 self.held.append(piece)
                 self.pointers[place] = piece.ctypes.data
         self.columns = columns
+
+    def release(self) -> None:
+        """Hold on to nobody's columns."""
+        self.columns, self.held = None, []
 
     def fill(self, state: Sequence[Any]) -> None:
         """Put scalars and small arrays into their cells, in the program's order."""
@@ -236,21 +240,28 @@ def compile(  # noqa: A001
     """
     program = Program(outputs, inputs, shapes, most)
     threads = threads or cores()
+    free: list[Memory] = []  # one caller each; a list's pop and append are atomic
 
-    def function(*args: Any) -> list[Any]:
+    def function(*args: Any, into: Sequence[Any] | None = None) -> list[Any]:
         given = dict(zip(inputs, args, strict=True))
-        memory = Memory(program, threads)
+        memory = free.pop() if free else Memory(program, threads)
         columns = {name: given[name] for name in program.places}
         memory.give(columns)
         memory.fill([given[name] for name in program.scalars])
         rows = len(next(iter(columns.values()))) if columns else int(given.get(COUNT, 0))
-        made = {node: np.empty(rows) for node in program.stored}
+        if into is None:
+            into = [np.empty(rows) for _ in program.stored]
+        made = dict(zip(program.stored, into, strict=True))
         for node, place in program.stored.items():
             memory.pointers[place] = made[node].ctypes.data
         memory.windows([(0, rows)])
+        memory["pass"] = memory["begun"] = 0
         while memory.run(1) == LEFT:
             pass
-        return _gathered(program, memory, made)
+        found = _gathered(program, memory, made)
+        memory.release()
+        free.append(memory)
+        return found
 
     return function
 
@@ -283,7 +294,9 @@ class Stepper:
 
     backend = "native"
 
-    def __init__(self, step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int):
+    def __init__(
+        self, step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int
+    ):
         self.step, self.names = step, list(step.next)
         outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
         self.program = Program(outputs, [*self.names, *columns], shapes, most, len(step.stop))
@@ -329,7 +342,9 @@ class Stepper:
             shape = self.program.shapes[name]
             size = int(np.prod([int(n) for n in shape]))
             piece = self.memory.cells[at : at + size]
-            found[name] = piece.reshape([int(n) for n in shape]).copy() if shape else float(piece[0])
+            found[name] = (
+                piece.reshape([int(n) for n in shape]).copy() if shape else float(piece[0])
+            )
             at += size
         return found
 

@@ -26,7 +26,9 @@ def _host() -> tuple[Any, str, str]:
     return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features.flatten()
 
 
-ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+ATTRIBUTES = (
+    'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+)
 
 
 class Machine:

@@ -22,6 +22,9 @@ IDENTITY = {"sum": 0.0, "amin": inf, "amax": -inf}
 WIDE = f"<{LANES} x double>"
 FEW = 4
 """Up to this many columns a block takes sixteen rows a turn: loads, not registers, are scarce."""
+SHORT, LONG = 300, 1500
+"""Operations up to which whole turns have code of their own, and from which LLVM, whose time grows
+faster than the program, is told not to optimise."""
 
 
 @dataclass(slots=True)
@@ -67,7 +70,9 @@ class Writer:
             for i, o in enumerate(dict.fromkeys(o for o in plan.outputs if o in plan.rows))
         }
         """outputs by row, each with its pointer: these come after the columns'"""
-        self.unroll = [2 if len(columns) <= FEW else 1] * plan.passes
+        self.short = len(plan.level) <= SHORT
+        self.optimise = len(plan.level) <= LONG
+        self.unroll = [2 if len(columns) <= FEW and self.short else 1] * plan.passes
         self.uses = Counter(
             arg for n in plan.level if isinstance(n, Call) for arg in n.args
         ) + Counter(plan.outputs)
@@ -199,37 +204,39 @@ class Writer:
                 if arg not in plan.rows and arg not in base:
                     base[arg] = self._splat(scalar, arg)
         lines += scalar.lines
-        step = LANES * unroll
-        lines += [f"%whole = and i64 %n, {-step}", "br label %turn", "turn:"]
         sets = [(r, u) for r in range(len(reductions)) for u in range(unroll)]
-        first = [IDENTITY[r.op.name] for r in reductions]
-        lines.append("%i = phi i64 [ 0, %0 ], [ %i.next, %turn.end ]")
-        lines += [
-            f"%a{r}.{u} = phi {WIDE} [ splat (double {number_text(first[r])}), %0 ], "
-            f"[ %a{r}.{u}.next, %turn.end ]"
-            for r, u in sets
-        ]
-        lines += [
-            "%more = icmp ult i64 %i, %whole",
-            "br i1 %more, label %turn.body, label %rest",
-            "turn.body:",
-        ]
-        code = Code(self.module, LANES, "v")
-        for u in range(unroll):
-            self._turn(code, p, nodes, dict(base), "%i", u)
-        lines += [
-            *code.lines,
-            "br label %turn.end",
-            "turn.end:",
-            f"%i.next = add i64 %i, {step}",
-            "br label %turn",
-            "rest:",
-            "%j = phi i64 [ %i, %turn ], [ %j.next, %rest.end ]",
-        ]
-        lines += [
-            f"%b{r}.0 = phi {WIDE} [ %a{r}.0, %turn ], [ %b{r}.0.next, %rest.end ]"
-            for r in range(len(reductions))
-        ]
+        empty = [f"splat (double {number_text(IDENTITY[r.op.name])})" for r in reductions]
+        before, start = "%0", "0"
+        if self.short:
+            before, start = "%turn", "%i"
+            step = LANES * unroll
+            lines += [f"%whole = and i64 %n, {-step}", "br label %turn", "turn:"]
+            lines.append("%i = phi i64 [ 0, %0 ], [ %i.next, %turn.end ]")
+            lines += [
+                f"%a{r}.{u} = phi {WIDE} [ {empty[r]}, %0 ], [ %a{r}.{u}.next, %turn.end ]"
+                for r, u in sets
+            ]
+            lines += [
+                "%more = icmp ult i64 %i, %whole",
+                "br i1 %more, label %turn.body, label %rest",
+                "turn.body:",
+            ]
+            code = Code(self.module, LANES, "v")
+            for u in range(unroll):
+                self._turn(code, p, nodes, dict(base), "%i", u)
+            lines += [
+                *code.lines,
+                "br label %turn.end",
+                "turn.end:",
+                f"%i.next = add i64 %i, {step}",
+                "br label %turn",
+            ]
+        else:
+            lines.append("br label %rest")
+        lines += ["rest:", f"%j = phi i64 [ {start}, {before} ], [ %j.next, %rest.end ]"]
+        for r in range(len(reductions)):
+            first = f"%a{r}.0" if self.short else empty[r]
+            lines.append(f"%b{r}.0 = phi {WIDE} [ {first}, {before} ], [ %b{r}.0.next, %rest.end ]")
         lines += ["%yet = icmp ult i64 %j, %n", "br i1 %yet, label %rest.body, label %exit"]
         lines += ["rest.body:", *_mask()]
         code = Code(self.module, LANES, "w")
@@ -353,7 +360,9 @@ class Writer:
         for k, node in joins:
             a, b = self._part(code, "%into", k), self._part(code, "%other", k)
             out = code.call(OPS[REDUCTIONS[node.op.name]], (a, b))
-            code.lines.append(f"store {WIDE} {out.text}, ptr {self._place(code, '%into', k)}, align 8")
+            code.lines.append(
+                f"store {WIDE} {out.text}, ptr {self._place(code, '%into', k)}, align 8"
+            )
         self.module.function(
             f"define void @combine{p}(ptr noalias %into, ptr noalias %other)",
             [*code.lines, "ret void"],
