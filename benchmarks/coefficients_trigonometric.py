@@ -126,7 +126,7 @@ def main() -> None:
         ),
     )
     show("_ERF_LARGE", tail(2, (0.9, 6), 12, 7 / 32, lambda x: mp.exp(-x * x) / mp.erf(x)))
-    show("_ERFC", tail(4, (0, 27.3), 23, 227 / 2048, lambda x: 1 / scaled_tail(x)))
+    show("_ERFC", tail(3, (0, 27.3), 23, 563 / 4096, lambda x: 1 / scaled_tail(x)))
 
 
 if __name__ == "__main__":

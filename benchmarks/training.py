@@ -134,6 +134,11 @@ def clocked(run: Steps, steps: int) -> tuple[float, Any, Any]:
     return perf_counter() - start, params, losses
 
 
+def least(run: Run, steps: int) -> float:
+    """Seconds of so many steps, of two runs, as the first may compile."""
+    return min(run(steps)[0], run(steps)[0])
+
+
 def whole(run: Run) -> float:
     """Seconds of a call that takes one step."""
     start = perf_counter()
@@ -176,12 +181,14 @@ class Tool:
             came = [[float(v) for v in params], [float(v) for v in losses]]
             if found and not np.allclose(came[0], found["params"], rtol=1e-9, atol=1e-12):
                 raise ValueError(f"{way} ends at {came[0]}, not at {found['params']}")
-            steps = check
-            while (taken := min(run(steps)[0], run(steps)[0])) < lasting / 8 and steps < MOST:
-                steps = min(4 * steps, MOST)  # a first run of so many may compile
+            steps, taken = check, least(run, check)
+            enough, long = max(lasting / 8, 2 * taken), 2 * lasting
+            while taken < min(enough, long) and steps < MOST:
+                steps = min(4 * steps, MOST)
+                taken = least(run, steps)
             a_step = taken / steps
-            if taken < lasting:  # without what a run costs at any length
-                a_step = max((run(4 * steps)[0] - taken) / (3 * steps), a_step / 100)
+            if taken < long:  # without what a run costs at any length
+                a_step = max((least(run, 4 * steps) - taken) / (3 * steps), a_step / 100)
             if a_step < fastest:
                 fastest = a_step
                 self.run, found = run, {"way": way, "params": came[0], "losses": came[1]}

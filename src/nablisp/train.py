@@ -549,7 +549,7 @@ class _Run:
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
         history = {
-            n: np.array([*v, loss if n == "loss" else params[n]]) for n, v in records.items()
+            n: np.append(v, loss if n == "loss" else params[n]) for n, v in records.items()
         }
         bend = self._curvature(params, status)
         if (

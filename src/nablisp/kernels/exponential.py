@@ -64,11 +64,22 @@ def odd_part(r: Expr) -> Expr:
     return p.horner(r * r, _ODD)
 
 
+def _curve(r: Expr) -> Expr:
+    """(e^r - 1 - r)/r²."""
+    return p.fma(r, odd_part(r), even_part(r))
+
+
 def fraction(part: Reduced) -> Expr:
     """e^r - 1, with an absolute error below 2^-55."""
     r = part.r
-    curve = p.fma(r, odd_part(r), even_part(r))
-    return part.exact + p.fma(r * r, curve, part.tail)
+    return part.exact + p.fma(r * r, _curve(r), part.tail)
+
+
+def added(large: Expr, part: Reduced) -> Expr:
+    """A number + e^r - 1, rounded nearly once, where the number is 0 or at least ½."""
+    r = part.r
+    high, low = p.fast_two_sum(large, part.exact)
+    return high + p.fma(r * r, _curve(r), part.tail + low)
 
 
 def scaled(x: Expr, power: p.Bits) -> Expr:
@@ -107,17 +118,14 @@ def two_steps(part: Reduced, x: Expr, less: int) -> Expr:
     half = p.floor(x * (LOG2_E[0] / 2))
     first = p.shl(p.bits(half + _MAGIC), p.word(52))
     rest = p.isub(part.power, p.iadd(first, p.word(less << 52)))
-    return (1 + fraction(part)) * power_of_two(first) * power_of_two(rest)
+    return added(as_expr(1.0), part) * power_of_two(first) * power_of_two(rest)
 
 
 def expm1(x: Expr) -> Expr:
     """e to the x, minus 1: 2ⁿ ((1 - 2⁻ⁿ) + (e^r - 1)), the large parts added exactly."""
     part = reduced(x)
-    r = part.r
     inverse = p.number(p.isub(p.word(1023 << 52), part.power))
-    high, low = p.fast_two_sum(1 - inverse, part.exact)
-    curve = p.fma(r, odd_part(r), even_part(r))
-    out = high + p.fma(r * r, curve, part.tail + low)
+    out = added(1 - inverse, part)
     usual = p.copysign(scaled(out, part.power), x)
     return p.rarely(beyond(x, LARGE), "expm1_extreme", x, usually=usual)
 

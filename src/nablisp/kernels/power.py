@@ -6,7 +6,7 @@ import math
 
 from ..expr import Expr, as_expr
 from . import primitives as p
-from .exponential import LARGE, Reduced, fraction, reduced, scaled, two_steps
+from .exponential import LARGE, Reduced, added, reduced, scaled, two_steps
 from .logarithm import LN2, TINY, split
 
 # ---- pow -----------------------------------------------------------------------------------------
@@ -39,10 +39,10 @@ def precise_log(x: Expr, down: float = 0.0) -> tuple[Expr, Expr]:
     t, t_low = s + s, s_low + s_low
     z = s * s
     z_low = p.fma(t, s_low, p.fma(s, s, p.negative(z)))
-    rest, rest_low = p.two_product(z, p.two_chains(z, _PRECISE))
+    rest = z * p.fma(z, p.two_chains(z, _PRECISE[1:]), _PRECISE[0])
     third, third_low = p.fast_two_sum(as_expr(_THIRD[0]), rest)
     more, more_low = p.two_product(z, third)
-    more_low = p.fma(z, third_low + (rest_low + _THIRD[1]), p.fma(z_low, third, more_low))
+    more_low = p.fma(z, third_low + _THIRD[1], p.fma(z_low, third, more_low))
     curve, curve_low = p.two_product(t, more)
     curve_low = p.fma(t, more_low, p.fma(t_low, more, curve_low))
     high, low = p.fast_two_sum(t, curve)
@@ -70,7 +70,7 @@ def power(x: Expr, y: Expr) -> Expr:
     """x to the y, never complex: exp(y log x) with the exponent in two parts."""
     exponent, low = _times(y, precise_log(x))
     part = _reduced(exponent, low)
-    usual = scaled(1 + fraction(part), part.power)
+    usual = scaled(added(as_expr(1.0), part), part.power)
     inside = p.both(p.both(x >= TINY, x < math.inf), p.absolute(exponent) <= LARGE)
     return p.rarely(p.exclusive(inside, True), "pow_extreme", x, y, usually=usual)
 

@@ -1,0 +1,180 @@
+"""Machine code against NumPy: the same answers, the same bits on any number of threads."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nablisp
+from nablisp import NablispError, Session, parse, train
+from nablisp.backends import native, numpy
+from nablisp.derivative import gradient
+from nablisp.expr import Sym
+from nablisp.shapes import ROWS
+
+RNG = np.random.default_rng(7)
+ROW_COUNTS = [0, 1, 7, 8, 9, 15, 16, 17, 1023, 1024, 1025, 16384, 16385, 65537]
+
+SETUP = """
+(params m b (w [0.1 -0.2 0.3]))
+(define line (+ (* m x) b))
+(define loss (mean (** (- line y) 2)))
+(define wide (+ (mean (** (- (+ (dot w X) b) y) 2)) (* 0.01 (sum (* w w)))))
+(define (score) (@ X (stack w (* 2 w) (- b w))))
+(define classes (mean (- (logsumexp (score) :axis 1) (pick (score) k))))
+(define spread (mean (** (- line (mean line)) 2)))
+(define odd (+ (mean (where (> x 0.3) (max line y) (exp (* -1 (abs line))))) (amax (* m x))))
+"""
+
+
+def columns(rows: int) -> dict[str, Any]:
+    x = RNG.normal(size=rows)
+    y = 2 * x + 1 + 0.1 * RNG.normal(size=rows)
+    return {"x": x, "y": y, "X": RNG.normal(size=(rows, 3)), "k": np.arange(rows) % 3.0}
+
+
+def run(form: str, data: dict[str, Any], backend: str, threads: int = 1) -> Any:
+    session = Session(backend=backend, threads=threads)
+    return session.run(f"{SETUP} {form}", data=data)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "(train loss :steps 20)",
+        "(train loss :by momentum :steps 20)",
+        "(train loss :by nesterov :steps 20)",
+        "(train loss :by adagrad :steps 20)",
+        "(train loss :by rmsprop :steps 20)",
+        "(train loss :by adam :steps 20)",
+        "(train loss :by adamw :weight-decay 0.1 :steps 20)",
+        "(train loss :weight-decay 0.1 :clip 0.3 :steps 20)",
+        "(train loss :schedule (cosine 0.1 0.01) :steps 20)",
+        "(train loss :schedule (step 0.1 0.5 3) :steps 20)",
+        "(train loss :schedule (exponential 0.1 0.9) :steps 20)",
+        "(train loss :schedule (warmup 0.1 5) :steps 20)",
+        "(train loss :lr ((m 0.2) (b 0.05)) :steps 20)",
+        "(train loss :batch 32 :epochs 3 :seed 5)",
+        "(train loss :by adam :batch 33 :epochs 3 :holdout 0.2)",
+        "(train loss :lr 0.1 :holdout 0.2 :patience 3 :steps 200)",
+        "(train loss :batch 20 :epochs 60 :patience 3)",
+        "(train loss :tol 1e-3 :steps 400)",
+        "(train loss :until (< (mean (abs (- line y))) 0.3) :steps 400)",
+        "(train loss :wrt m :steps 20)",
+        "(param p 0.5 :min 0.2 :max 0.6) (train (+ loss (* p p) (- b)) :lr 0.3 :steps 20)",
+        "(train loss :lr 3 :steps 400)",
+        "(train wide :steps 20)",
+        "(train wide :by adam :steps 20 :batch 50)",
+        "(train classes :steps 20)",
+        "(train spread :steps 20 :lr 0.01)",
+        "(train odd :steps 5 :lr 0.01)",
+        "(train (+ (** (- m 3) 2) (* b b)) :steps 20)",
+    ],
+)
+def test_train_as_numpy_does(form: str) -> None:
+    data = columns(101)
+    ours, theirs = run(form, data, "native"), run(form, data, "numpy")
+    assert ours.work.backend == "native"
+    assert (ours.status, ours.steps) == (theirs.status, theirs.steps)
+    for name, value in theirs.params.items():
+        np.testing.assert_allclose(ours.params[name], value, rtol=1e-11, atol=1e-13)
+    for name, values in theirs.history.items():
+        np.testing.assert_allclose(ours.history[name], values, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("loss", ["loss", "wide", "classes", "spread", "odd"])
+@pytest.mark.parametrize("rows", ROW_COUNTS)
+def test_values_for_any_number_of_rows(loss: str, rows: int) -> None:
+    session = Session()
+    session.run(SETUP, data=columns(5))
+    root = session.run(loss)
+    shapes: Any = {"x": (ROWS,), "y": (ROWS,), "k": (ROWS,), "X": (ROWS, 3), "w": (3,)}
+    slopes = gradient(root, [Sym("m"), Sym("b"), Sym("w")], shapes)
+    data = columns(rows)
+    names = ["m", "b", "w", *data]
+    args = [0.3, -0.2, np.array([0.1, 0.5, -0.4]), *data.values()]
+    found = native.compile([root, *slopes], names, shapes, 10**5, 1)(*args)
+    truth = numpy.compile([root, *slopes], [*names, "(rows)"], shapes)(*args, float(rows))
+    for ours, theirs in list(zip(found, truth, strict=True))[: None if rows else 1]:
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("rows", [7, 99_999, 100_000, 131_072, 250_001])
+@pytest.mark.parametrize("form", ["(train loss :steps 3)", "(train spread :steps 2 :lr 0.01)"])
+def test_same_bits_on_any_number_of_threads(form: str, rows: int) -> None:
+    data = columns(rows)
+    first, *others = [run(form, data, "native", threads) for threads in (1, 2, 3, 8)]
+    for other in others:
+        assert other.params == first.params and other.loss == first.loss
+        for name in first.history:
+            assert (other.history[name] == first.history[name]).all()
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize("at", [0, 8, 1030, 2000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(mean (** (- (+ (* m x) b) y) 2))",
+        "(sum (relu (+ (* m x) b)))",
+        "(mean (max (+ (* m x) b) y))",
+        "(mean (min (+ (* m x) b) (* y b) 3))",
+        "(sum (clip (+ (* m x) b) -1 1))",
+        "(amax (+ (* m x) b))",
+        "(mean (abs (+ (* m x) b)))",
+        "(mean (sigmoid (+ (* m x) b)))",
+        "(mean (+ (exp (* m x)) (log (+ 9 (tanh (+ x b))))))",
+    ],
+)
+def test_a_nan_row_reaches_the_loss_and_every_slope(text: str, at: int, backend: str) -> None:
+    data = {"x": RNG.normal(size=2001), "y": RNG.normal(size=2001)}
+    data["x"][at] = np.nan
+    shapes: Any = {"x": (ROWS,), "y": (ROWS,)}
+    root = parse(text)
+    outputs = [root, *gradient(root, [Sym("m"), Sym("b")], shapes)]
+    module: Any = native if backend == "native" else numpy
+    names, args = ["m", "b", "x", "y", "(rows)"], (0.5, 0.1, data["x"], data["y"], 2001.0)
+    assert np.isnan(module.compile(outputs, names, shapes, 10**5, 1)(*args)).all()
+
+
+def test_what_native_cannot_take_goes_to_numpy_and_says_why_when_asked() -> None:
+    text = "(mean (mod (* m x) 2))"
+    data = {"x": np.arange(5.0)}
+    with pytest.raises(NablispError, match="native has no mod") as caught:
+        train(parse(text), {"m": 1.0}, data=data, steps=3, backend="native")
+    assert caught.value.kind == "unavailable" and "(mod (* m x) 2)" in caught.value.hint
+    many = train(parse(text), {"m": 1.0}, data=data, steps=100_000, lr=1e-9)
+    assert many.work is not None and many.work.backend == "numpy"
+
+
+def test_the_choice_is_by_the_work_ahead() -> None:
+    loss, data = parse("(mean (** (- (* m x) y) 2))"), columns(1000)
+    few = train(loss, {"m": 0.0}, data=data, steps=20)
+    many = train(loss, {"m": 0.0}, data=data, steps=100_000)
+    assert few.work is not None and few.work.backend == "numpy"
+    assert many.work is not None and many.work.backend == "native"
+
+
+def test_class_numbers_are_checked() -> None:
+    data = columns(20)
+    data["k"][3] = 7
+    with pytest.raises(NablispError, match="class number 7"):
+        run("(train classes :steps 3)", data, "native")
+
+
+def test_compiled_functions_use_it_for_large_arrays() -> None:
+    f = nablisp.compile(parse("(* a (exp (* k x)))"), ["a", "k", "x"])
+    x = RNG.normal(size=(50, 60))
+    np.testing.assert_allclose(f(2.0, 0.5, x), 2 * np.exp(0.5 * x), rtol=1e-15)
+    np.testing.assert_allclose(f(x, 0.5, x), x * np.exp(0.5 * x), rtol=1e-15)
+    np.testing.assert_allclose(f(2.0, 0.5, x.T), 2 * np.exp(0.5 * x.T), rtol=1e-15)
+    np.testing.assert_allclose(f(2.0, x[0], x), 2 * np.exp(x[0] * x), rtol=1e-15)
+    out = np.empty_like(x)
+    assert f(2.0, 0.5, x, out=out) is out
+    assert (out == f(2.0, 0.5, x)).all()
+    line = RNG.normal(size=5000)
+    shifted = line.copy()
+    f(2.0, 0.5, shifted[:-1], out=shifted[1:])
+    assert (shifted[1:] == f(2.0, 0.5, line[:-1])).all()
+    with pytest.raises(NablispError, match="shape"):
+        f(2.0, 0.5, x, out=np.empty(3))
