@@ -54,9 +54,7 @@ def tangent(end: float) -> tuple[Fit, Fit]:
     def product(z: mp.mpf) -> mp.mpf:
         return ratio(z) * mp.polyval(under[::-1], z)
 
-    over = rounded(
-        lambda z: (product(z) - 1) / z, (0, end**2), range(3), lambda z: z / product(z)
-    )
+    over = rounded(lambda z: (product(z) - 1) / z, (0, end**2), range(3), lambda z: z / product(z))
     return over, Fit(under[1:], over.error)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import basic, exponential, hyperbolic, logarithm, power
+from . import basic, error_function, exponential, hyperbolic, logarithm, power, trigonometric
 
 KERNELS: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -46,6 +46,21 @@ KERNELS: dict[str, Callable[..., Any]] = {
         power.cbrt_extreme,
         power.hypot,
         power.hypot_extreme,
+        trigonometric.sin,
+        trigonometric.sin_huge,
+        trigonometric.cos,
+        trigonometric.tan,
+        trigonometric.tan_huge,
+        trigonometric.sinc,
+        trigonometric.asin,
+        trigonometric.acos,
+        trigonometric.atan,
+        trigonometric.atan2,
+        trigonometric.atan2_extreme,
+        error_function.erf,
+        error_function.erf_far,
+        error_function.erfc,
+        error_function.erfc_far,
     )
 }
 KERNELS.update(
@@ -59,4 +74,4 @@ KERNELS.update(
     finite=basic.finite,
 )
 KERNELS["not"] = basic.negation
-TABLES: dict[str, Any] = {}
+TABLES: dict[str, Any] = {"two_over_pi": trigonometric.two_over_pi}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..expr import Expr
 from . import primitives as p
-from .exponential import Reduced, fraction, power_of_two, reduced, scaled
+from .exponential import even_part, fraction, odd_part, power_of_two, reduced, scaled
 
 # erf(√v)/√v - 1 for v in [0, 0.9²], 2^-56.3 of the error function
 _ERF_SMALL = (
@@ -42,32 +42,32 @@ _ERF_LARGE = (
     -192.7577827896891,
 )
 
-# exp(x²) erfc(x)/v in v - 227/2048, where v = 1/(x + 4), for x in [0, 27.3], 2^-55.6
-_CENTRE = 227 / 2048
+# exp(x²) erfc(x)/v in v - 563/4096, where v = 1/(x + 3), for x in [0, 27.3], 2^-56.2
+_CENTRE = 563 / 4096
 _ERFC = (
-    0.9945584651558939,
-    6.563213254084862,
-    39.20167783856376,
-    210.5302316069394,
-    1006.4743178804703,
-    4217.633363778458,
-    15104.34362040215,
-    44104.552390992845,
-    94028.30014521052,
-    90576.80998184619,
-    -262861.1951632295,
-    -1337679.9396350207,
-    -1734797.507744745,
-    5604710.342983896,
-    25506307.1475366,
-    3489052.7526283246,
-    -214320244.3140736,
-    -349250265.80068356,
-    1666608610.235391,
-    4471307606.265932,
-    -15326035604.34935,
-    -19842289692.489273,
-    75061945284.94374,
+    0.9357265013190172,
+    4.215842704345143,
+    16.11161552950195,
+    50.74642675732684,
+    124.39848656197492,
+    204.80492169516808,
+    90.35874688736455,
+    -569.8082701840793,
+    -1374.1395887071342,
+    601.9625607119959,
+    7644.3763936025025,
+    4133.552702800132,
+    -41395.1845758655,
+    -47145.103108766634,
+    255568.69587238572,
+    353069.42701461876,
+    -1881541.5145178535,
+    -2004410.8407654772,
+    15969096.496482378,
+    -2257583.7874033954,
+    -110549558.83810306,
+    251342674.76357433,
+    -185885550.88812634,
 )
 
 _HALF_LOG2_E = 0.7213475204444817
@@ -105,33 +105,37 @@ def erf_far(x: Expr) -> Expr:
     return p.where(p.unequal(x, x), x, p.copysign(1.0, x))
 
 
-def _tail(size: Expr) -> tuple[Expr, Reduced]:
-    """erfc for x ≥ 0 without its power of two, and exp's reduction with that.
+def _tail(size: Expr) -> tuple[Expr, p.Bits]:
+    """erfc for x ≥ 0 without its power of two, and that, where an exponent has its bits.
 
-    exp(-x²) sees what x² rounds. v = 1/(x + 4) is rounded twice, by a share of v that is found
-    exactly; it changes the result by 1 + 56 v² times that share, nearly, and so does a change of
-    the exponent.
+    exp(-x²) sees what x² rounds. v = 1/(x + 3) is rounded twice, by a share of v that is found
+    exactly; it changes the result by that share times x v P(v)'s slope over it, which is nearly a
+    quadratic, and so does a change of the exponent. The last step of P and the products carry what
+    they round.
     """
     square = size * size
     part = reduced(p.negative(square))
-    under = size + 4.0
+    under = size + 3.0
     v = 1.0 / under
     minus = p.negative(v)
-    share = p.fma(minus, size - (under - 4.0), p.fma(minus, under, 1.0))
+    share = p.fma(minus, size - (under - 3.0), p.fma(minus, under, 1.0))
     tail = part.tail - p.fma(size, size, p.negative(square))
-    tail = p.fma(share, p.fma(v * 56.0, v, 1.0), tail)
+    tail = p.fma(share, p.fma(v, p.fma(v, 14.8, 2.3), 1.0), tail)
+    r = part.exact + tail
+    rest = p.fma(r * r, p.fma(r, odd_part(r), even_part(r)), tail)
     u = v - _CENTRE
-    curve = p.fma(u, p.two_chains(u, _ERFC[1:]), _ERFC[0])
+    slope = p.fma(u, p.two_chains(u, _ERFC[2:]), _ERFC[1])
+    curve = p.fma(u, slope, _ERFC[0])
+    curve_low = p.fma(u, slope, _ERFC[0] - curve)
     out = v * curve
-    out_low = p.fma(v, curve, p.negative(out))
-    decay = fraction(part._replace(r=part.exact + tail, tail=tail))
-    return out + p.fma(out, decay, out_low), part
+    out_low = p.fma(v, curve_low, p.fma(v, curve, p.negative(out)))
+    return out + p.fma(out, part.exact, p.fma(out, rest, out_low)), part.power
 
 
 def erfc(x: Expr) -> Expr:
-    """1 - erf(x), exact for large x: exp(-x²) v P(v) with v = 1/(|x| + 4), or 2 less that."""
-    out, part = _tail(p.absolute(x))
-    out = scaled(out, part.power)
+    """1 - erf(x), exact for large x: exp(-x²) v P(v) with v = 1/(|x| + 3), or 2 less that."""
+    out, power = _tail(p.absolute(x))
+    out = scaled(out, power)
     return p.rarely(_beyond(x), "erfc_far", x, usually=p.where(x < 0.0, 2.0 - out, out))
 
 
@@ -139,7 +143,7 @@ def erfc_far(x: Expr) -> Expr:
     """erfc where it is nearly subnormal or less; the power of two comes in two factors."""
     size = p.absolute(x)
     size = p.where(size > 28.0, 28.0, size)  # a nan stays
-    out, part = _tail(size)
+    out, power = _tail(size)
     first = p.shl(p.bits(p.floor(size * size * -_HALF_LOG2_E) + _MAGIC), p.word(52))
-    out = out * power_of_two(first) * power_of_two(p.isub(part.power, first))
+    out = out * power_of_two(first) * power_of_two(p.isub(power, first))
     return p.where(x < 0.0, 2.0 - out, out)

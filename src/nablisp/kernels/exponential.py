@@ -101,7 +101,7 @@ def beyond(x: Expr, bound: float) -> Expr:
 
 
 def exp(x: Expr) -> Expr:
-    """e to the x."""
+    """e to the x, of degree 11. 0.89 ulp."""
     part = reduced(x)
     usual = scaled(1 + fraction(part), part.power)
     return p.rarely(beyond(x, LARGE), "exp_extreme", x, usually=usual)
@@ -122,7 +122,7 @@ def two_steps(part: Reduced, x: Expr, less: int) -> Expr:
 
 
 def expm1(x: Expr) -> Expr:
-    """e to the x, minus 1: 2ⁿ ((1 - 2⁻ⁿ) + (e^r - 1)), the large parts added exactly."""
+    """e to the x, minus 1: 2ⁿ ((1 - 2⁻ⁿ) + (e^r - 1)), the large parts added exactly. 1.25 ulp."""
     part = reduced(x)
     inverse = p.number(p.isub(p.word(1023 << 52), part.power))
     out = added(1 - inverse, part)
@@ -155,7 +155,7 @@ def decay(x: Expr) -> p.Sum:
 
 
 def sigmoid(x: Expr) -> Expr:
-    """1/(1 + exp(-|x|)), or exp(-|x|) times that. 0.80 ulp."""
+    """1/(1 + exp(-|x|)), or exp(-|x|) times that. 0.88 ulp."""
     e = decay(x)
     below = x < 0
     over = p.Sum(p.where(below, e.high, 1.0), p.where(below, e.low, 0.0))

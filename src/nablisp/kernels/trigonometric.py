@@ -71,8 +71,7 @@ class Reduced(NamedTuple):
 
 
 def _reduced(quadrant: p.Bits, high: Expr, low: Expr) -> Reduced:
-    cross = high * low
-    return Reduced(quadrant, high, low, p.fma(high, high, p.negative(cross + cross)))
+    return Reduced(quadrant, high, low, p.fma(high, high, p.negative((high + high) * low)))
 
 
 LARGE = 2.0**20
@@ -221,12 +220,12 @@ def _if_finite(x: Expr, value: Expr) -> Expr:
 
 def sin(x: Expr) -> Expr:
     """Sine."""
-    return p.rarely(_beyond(x), "sin_huge", x, usually=_sin(reduced(x)))
+    return p.rarely(_beyond(x), "sin_huge", x, 0.0, usually=_sin(reduced(x)))
 
 
 def cos(x: Expr) -> Expr:
     """Cosine."""
-    return p.rarely(_beyond(x), "cos_huge", x, usually=_cos(reduced(x)))
+    return p.rarely(_beyond(x), "sin_huge", x, 1.0, usually=_cos(reduced(x)))
 
 
 def tan(x: Expr) -> Expr:
@@ -234,14 +233,11 @@ def tan(x: Expr) -> Expr:
     return p.rarely(_beyond(x), "tan_huge", x, usually=_tan(reduced(x)))
 
 
-def sin_huge(x: Expr) -> Expr:
-    """sin from 2²⁰ on."""
-    return _if_finite(x, _sin(huge(x)))
-
-
-def cos_huge(x: Expr) -> Expr:
-    """cos from 2²⁰ on."""
-    return _if_finite(x, _cos(huge(x)))
+def sin_huge(x: Expr, quadrants: Expr) -> Expr:
+    """sin from 2²⁰ on, or cos, which is a quadrant ahead."""
+    part = huge(x)
+    ahead = p.bits(quadrants + _MAGIC)
+    return _if_finite(x, _sin(part._replace(quadrant=p.iadd(part.quadrant, ahead))))
 
 
 def tan_huge(x: Expr) -> Expr:

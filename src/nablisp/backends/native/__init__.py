@@ -28,6 +28,7 @@ from ...shapes import ROWS, ShapeEnv
 from ...unroll import cells_of, class_columns, unroll
 from .. import Ran, Step, Window
 from .driver import DONE, FIELDS, LEFT, SEGMENT, SIZE, STOPPED, driver
+from .emit import LANES
 from .engine import Machine
 from .program import Writer
 from .ticker import TICKER
@@ -75,7 +76,7 @@ class Program:
         }  # fmt: skip
         """for every column, its elements that are used: which, and the pointer's place"""
         self.classes = class_columns(outputs, self.shapes)
-        self.sizes = [writer.size(p) for p in range(split.passes)]
+        self.reductions = [writer.facts(p) for p in range(split.passes)]
         self.operations = len(split.level)
         self.text = writer.text
         self.machine = _compiled(self.text, writer.optimise)
@@ -109,22 +110,19 @@ class Memory:
         self.pointers = np.zeros(max(pointers, 1), dtype=np.int64)
         self.columns: Any = None
         self.held: list[Any] = []
-        passes = range(len(program.sizes))
+        passes = range(len(program.reductions))
         address = program.machine.address
         self.tables = {
-            field: np.array([address(f"{name}{p}") for p in passes], dtype=np.int64)
-            for field, name in (
-                ("stages_ptr", "stage"), ("blocks_ptr", "block"), ("empties_ptr", "empty"),
-                ("combines_ptr", "combine"), ("finishes_ptr", "finish"),
-            )
-        }  # fmt: skip
-        self.sizes = np.array(program.sizes, dtype=np.int64)
-        for field, table in {**self.tables, "bytes_ptr": self.sizes}.items():
+            "stages_ptr": np.array([address(f"stage{p}") for p in passes], dtype=np.int64),
+            "blocks_ptr": np.array([address(f"block{p}") for p in passes], dtype=np.int64),
+            "reductions_ptr": np.array(program.reductions, dtype=np.int64),
+        }
+        for field, table in self.tables.items():
             self[field] = table.ctypes.data
         self["cells_ptr"] = self.cells.ctypes.data
         self["columns_ptr"] = self.pointers.ctypes.data
         self["last_ptr"] = address("last")
-        self["passes"] = len(program.sizes)
+        self["passes"] = len(program.reductions)
         self["yield_ptr"] = _yield_address()
 
     def __setitem__(self, field: str, value: int) -> None:
@@ -168,7 +166,8 @@ class Memory:
         self["windows_ptr"] = self.window_table.ctypes.data
         self.most = int((self.window_table[:, 1] - self.window_table[:, 0]).max(initial=0))
         segments = max(-(-self.most // SEGMENT), 1)
-        self.accumulators = np.empty(segments * max(self.program.sizes, default=8) // 8 + 8)
+        vectors = max((facts[0] for facts in self.program.reductions), default=0)
+        self.accumulators = np.empty(segments * vectors * LANES + 8)
         start = -self.accumulators.ctypes.data % 64
         self["places_ptr"] = self.accumulators.ctypes.data + start
 

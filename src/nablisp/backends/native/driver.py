@@ -16,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from math import inf
 from typing import Any
 
+from .emit import LANES, number_text
 from .engine import Machine
 
 BLOCK = 1024
@@ -39,8 +41,8 @@ _OWN = (
     "record_ptr", "record_size", "record_cell",  # where the next record goes; its size; first cell
     "state_size", "state_cell", "next_cell",
     "places_ptr",  # accumulators of segments
-    "stages_ptr", "blocks_ptr", "empties_ptr", "combines_ptr", "finishes_ptr", "last_ptr",
-    "bytes_ptr",  # of accumulators, by pass
+    "stages_ptr", "blocks_ptr", "last_ptr",
+    "reductions_ptr",  # of every pass: see REDUCTIONS
     "start", "rows", "segments", "alone",  # of this pass; segments taken when there is no helper
     "reason",  # to stop
     "yield_ptr",
@@ -50,6 +52,11 @@ FIELDS = {name: 8 * i for i, name in enumerate(_SHARED)} | {
 }
 """The word of every field of the context."""
 SIZE = 24 + len(_OWN)
+REDUCTIONS = ("vectors", "sums", "least", "sets", "cell")
+"""What the driver knows of a pass's reductions: how many vectors of accumulators there are, which
+come first as sums and before which come the smallest; how many sets of eight lanes a reduction has;
+and the cell of the first. They lie in the order sums, smallest, largest."""
+_WIDE = f"<{LANES} x double>"
 
 
 class _Writer:
@@ -105,6 +112,36 @@ class _Writer:
         """A function of a pass."""
         return self.new(f"load ptr, ptr {self.at(self.get(table), index, 'ptr')}")
 
+    def pass_of(self, p: str) -> dict[str, str]:
+        """What is known of the reductions of a pass."""
+        base = self.at(self.get("reductions_ptr"), self.op("mul", p, len(REDUCTIONS)))
+        return {
+            name: self.new(f"load i64, ptr {self.at(base, i)}") for i, name in enumerate(REDUCTIONS)
+        }
+
+    def vector(self, base: str, index: str) -> str:
+        return self.new(f"load {_WIDE}, ptr {self.at(base, index, _WIDE)}, align 8")
+
+    def store(self, value: str, base: str, index: str) -> None:
+        self.do(f"store {_WIDE} {value}, ptr {self.at(base, index, _WIDE)}, align 8")
+
+    def joined(self, a: str, b: str, k: str, facts: dict[str, str], lanes: int) -> str:
+        """Two accumulators as one: their sum, or the smaller or larger; a nan is a nan."""
+        t = "double" if lanes == 1 else f"<{lanes} x double>"
+
+        def choose(test: str, x: str, y: str, a: str, b: str) -> str:
+            bits = "i1" if lanes == 1 else f"<{lanes} x i1>"
+            holds = self.new(f"fcmp {test} {t} {x}, {y}")
+            return self.new(f"select {bits} {holds}, {t} {a}, {t} {b}")
+
+        small, large = choose("olt", a, b, a, b), choose("ogt", a, b, a, b)
+        is_least = self.op("icmp ult", k, facts["least"])
+        extreme = self.new(f"select i1 {is_least}, {t} {small}, {t} {large}")
+        extreme = choose("uno", a, a, a, extreme)
+        is_sum = self.op("icmp ult", k, facts["sums"])
+        total = self.new(f"fadd {t} {a}, {b}")
+        return self.new(f"select i1 {is_sum}, {t} {total}, {t} {extreme}")
+
     def label(self, label: str) -> None:
         self.do(f"br label %{label}\n{label}:")
 
@@ -145,13 +182,69 @@ class _Writer:
         return "\n  ".join([f"define {head} #0 {{", *self.variables, *self.lines]) + "\n}"
 
 
+def _combine() -> str:
+    """The accumulators of two blocks or segments as one."""
+    w = _Writer()
+    facts = w.pass_of(w.get("pass"))
+    with w.count_up(facts["vectors"]) as k:
+        a, b = w.vector("%into", k), w.vector("%other", k)
+        w.store(w.joined(a, b, k, facts, LANES), "%into", k)
+    w.do("ret void")
+    return w.text("internal void @combine(ptr %c, ptr %into, ptr %other)")
+
+
+def _finish() -> str:
+    """Reductions from accumulators, sets and lanes in a fixed order; without rows, their neutral."""
+    w = _Writer()
+    facts = w.pass_of(w.get("pass"))
+    places, cells = w.get("places_ptr"), w.get("cells_ptr")
+    with w.when(w.op("icmp eq", w.get("segments"), 0)):
+        with w.count_up(facts["vectors"]) as k:
+            small = w.op("icmp ult", k, facts["least"])
+            value = w.new(f"select i1 {small}, double {number_text(inf)}, double {number_text(-inf)}")
+            is_sum = w.op("icmp ult", k, facts["sums"])
+            value = w.new(f"select i1 {is_sum}, double {number_text(0.0)}, double {value}")
+            one = w.new(f"insertelement {_WIDE} poison, double {value}, i64 0")
+            lanes = f"<{LANES} x i32> zeroinitializer"
+            w.store(w.new(f"shufflevector {_WIDE} {one}, {_WIDE} poison, {lanes}"), places, k)
+    cell = w.variable(facts["cell"])
+    with w.count_up(facts["vectors"], 0, facts["sets"]) as k:
+        out = w.vector(places, k)
+        with w.when(w.op("icmp ugt", facts["sets"], 1)):
+            second = w.vector(places, w.op("add", k, 1))
+            w.store(w.joined(out, second, k, facts, LANES), places, k)
+        out, width = w.vector(places, k), LANES
+        while width > 1:
+            width //= 2
+            halves = [_half(w, out, width, start) for start in (0, width)]
+            out = w.joined(*halves, k, facts, width)
+        at = w.read(cell)
+        w.do(f"store double {out}, ptr {w.at(cells, at)}")
+        w.write(cell, w.op("add", at, 1))
+    w.do("ret void")
+    return w.text("internal void @finish(ptr %c)")
+
+
+def _half(w: _Writer, value: str, width: int, start: int) -> str:
+    """Half of the lanes, from one on."""
+    whole = f"<{2 * width} x double>"
+    if width == 1:
+        return w.new(f"extractelement {whole} {value}, i64 {start}")
+    lanes = ", ".join(f"i32 {start + i}" for i in range(width))
+    return w.new(f"shufflevector {whole} {value}, {whole} poison, <{width} x i32> <{lanes}>")
+
+
+def _size(w: _Writer, p: str) -> str:
+    """Bytes of the accumulators of a pass."""
+    return w.op("mul", w.pass_of(p)["vectors"], 8 * LANES)
+
+
 def _segment() -> str:
     """One segment, block by block, into its place."""
     w = _Writer()
     p = w.get("pass")
     columns, cells = w.get("columns_ptr"), w.get("cells_ptr")
-    block, combine = w.function("blocks_ptr", p), w.function("combines_ptr", p)
-    size = w.new(f"load i64, ptr {w.at(w.get('bytes_ptr'), p)}")
+    block, size = w.function("blocks_ptr", p), _size(w, p)
     place = w.at(w.get("places_ptr"), w.op("mul", "%s", size), "i8")
     other = w.new(f"alloca i8, i64 {size}, align 64")
     before = w.op("mul", "%s", SEGMENT)
@@ -164,7 +257,7 @@ def _segment() -> str:
     call(first, w.least(rows, BLOCK), place)
     with w.count_up(rows, BLOCK, BLOCK) as i:
         call(w.op("add", first, i), w.least(w.op("sub", rows, i), BLOCK), other)
-        w.do(f"call void {combine}(ptr {place}, ptr {other})")
+        w.do(f"call void @combine(ptr %c, ptr {place}, ptr {other})")
     w.do("ret void")
     return w.text("internal void @segment(ptr %c, i64 %s)")
 
@@ -224,7 +317,7 @@ def _pass(helped: bool) -> str:
     w = _Writer()
     p = w.get("pass")
     cells, places = w.get("cells_ptr"), w.get("places_ptr")
-    size = w.new(f"load i64, ptr {w.at(w.get('bytes_ptr'), p)}")
+    size = _size(w, p)
     with w.when(w.op("icmp eq", w.get("begun"), 0)):
         w.do(f"call void {w.function('stages_ptr', p)}(ptr {cells})")
         rows = w.get("rows")
@@ -233,8 +326,6 @@ def _pass(helped: bool) -> str:
         w.set("alone", 0)
         w.set("begun", 1)
         w.do(f"store atomic i64 0, ptr {w.field('finished')} monotonic, align 8")
-        with w.when(w.op("icmp eq", segments, 0)):
-            w.do(f"call void {w.function('empties_ptr', p)}(ptr {places})")
         if helped:
             old = w.new(f"load atomic i64, ptr {w.field('ticket')} monotonic, align 8")
             number = w.op("shl", w.op("add", w.op("lshr", old, 32), 1), 32)
@@ -257,7 +348,6 @@ def _pass(helped: bool) -> str:
                 w.set("alone", i)
                 w.leave(0)
             w.do(f"call void @segment(ptr %c, i64 {i})")
-    combine, finish = w.function("combines_ptr", p), w.function("finishes_ptr", p)
     stride = w.variable(1)  # segments are joined in pairs, then pairs of pairs
     w.label("pairs")
     now = w.read(stride)
@@ -266,10 +356,10 @@ def _pass(helped: bool) -> str:
         with w.count_up(w.op("sub", segments, now), 0, twice) as i:
             into = w.at(places, w.op("mul", i, size), "i8")
             other = w.at(places, w.op("mul", w.op("add", i, now), size), "i8")
-            w.do(f"call void {combine}(ptr {into}, ptr {other})")
+            w.do(f"call void @combine(ptr %c, ptr {into}, ptr {other})")
         w.write(stride, twice)
         w.do("br label %pairs\nend:")
-    w.do(f"call void {finish}(ptr {places}, ptr {cells})")
+    w.do("call void @finish(ptr %c)")
     w.do("ret i64 1")
     return w.text("internal i64 @whole_pass(ptr %c)")
 
@@ -318,5 +408,5 @@ def _run() -> str:
 @cache
 def driver(helped: bool) -> Machine:
     """The compiled driver, with or without helpers: once in a process."""
-    functions = [_segment(), _pass(helped), _run()]
+    functions = [_combine(), _finish(), _segment(), _pass(helped), _run()]
     return Machine("\n".join([*functions, _take(), _help()] if helped else functions))

@@ -81,7 +81,6 @@ class Writer:
         for p in range(plan.passes):
             self._stage(p)
             self._block(p, needs[p])
-            self._ends(p)
         self._stage(plan.passes)
         self.text = self.module.text()
 
@@ -93,12 +92,17 @@ class Writer:
         found = [r.args[0] for r in self._reductions(p)]
         return found + [o for o in self.stored if plan.level[o] == p]
 
-    def size(self, p: int) -> int:
-        """Bytes of the accumulators of pass p."""
-        return 8 * LANES * self.unroll[p] * max(len(self._reductions(p)), 1)
+    def facts(self, p: int) -> tuple[int, ...]:
+        """What the driver must know of the reductions of pass p: see its REDUCTIONS."""
+        found, sets = self._reductions(p), self.unroll[p]
+        kinds = [r.op.name for r in found]
+        sums, least = kinds.count("sum"), kinds.count("sum") + kinds.count("amin")
+        cell = self.layout.cells[found[0]] if found else 0
+        return len(found) * sets, sums * sets, least * sets, sets, cell
 
     def _reductions(self, p: int) -> list[Call]:
-        return self.plan.reductions[p] if p < len(self.plan.reductions) else []
+        found = self.plan.reductions[p] if p < len(self.plan.reductions) else []
+        return sorted(found, key=lambda r: list(REDUCTIONS).index(r.op.name))
 
     def _row_nodes(self, p: int) -> list[Expr]:
         """The nodes by row that pass p computes, in order."""
@@ -108,8 +112,8 @@ class Writer:
     def _give_cells(self, needs: list[list[Expr]]) -> None:
         """A cell for every scalar that one function leaves for another."""
         plan, cell = self.plan, self.layout.cell
-        for found in plan.reductions:
-            for node in found:
+        for p in range(plan.passes):
+            for node in self._reductions(p):
                 cell(node)
         for nodes in needs:
             for node in nodes:
@@ -342,57 +346,6 @@ class Writer:
             f"call void {name}({WIDE} {value.text}, ptr {place}, i32 8, {ones} %mask)"
         )
 
-    # ---- the end of a pass -----------------------------------------------------------------------
-
-    def _ends(self, p: int) -> None:
-        """Accumulators: emptied, joined with another block's, and taken together."""
-        reductions, unroll = self._reductions(p), self.unroll[p]
-        joins = [(r * unroll + u, n) for r, n in enumerate(reductions) for u in range(unroll)]
-        empty: list[str] = []
-        for k, node in joins:
-            text = number_text(IDENTITY[node.op.name])
-            empty += [
-                f"%p{k} = getelementptr {WIDE}, ptr %into, i64 {k}",
-                f"store {WIDE} splat (double {text}), ptr %p{k}, align 8",
-            ]
-        self.module.function(f"define void @empty{p}(ptr %into)", [*empty, "ret void"])
-        code = Code(self.module, LANES)
-        for k, node in joins:
-            a, b = self._part(code, "%into", k), self._part(code, "%other", k)
-            out = code.call(OPS[REDUCTIONS[node.op.name]], (a, b))
-            code.lines.append(
-                f"store {WIDE} {out.text}, ptr {self._place(code, '%into', k)}, align 8"
-            )
-        self.module.function(
-            f"define void @combine{p}(ptr noalias %into, ptr noalias %other)",
-            [*code.lines, "ret void"],
-        )
-        code = Code(self.module, LANES)
-        for r, node in enumerate(reductions):
-            join = OPS[REDUCTIONS[node.op.name]]
-            out = self._part(code, "%from", r * unroll)
-            for u in range(1, unroll):
-                out = code.call(join, (out, self._part(code, "%from", r * unroll + u)))
-            width = LANES
-            while width > 1:
-                width //= 2
-                halves = [_half(code, out, width, start) for start in (0, width)]
-                part = Code(self.module, width, f"{code.name()[1:]}.")
-                out = part.call(join, halves)
-                code.lines += part.lines
-            self._store(code, out, self.layout.cells[node])
-        self.module.function(
-            f"define void @finish{p}(ptr %from, ptr %cells)", [*code.lines, "ret void"]
-        )
-
-    def _place(self, code: Code, pointer: str, k: int) -> str:
-        at = code.name()
-        code.lines.append(f"{at} = getelementptr {WIDE}, ptr {pointer}, i64 {k}")
-        return at
-
-    def _part(self, code: Code, pointer: str, k: int) -> Value:
-        return code.line(f"load {WIDE}, ptr {self._place(code, pointer, k)}, align 8", "number")
-
 
 def _mask() -> list[str]:
     """Which lanes hold rows that there are."""
@@ -405,13 +358,3 @@ def _mask() -> list[str]:
         f"<{LANES} x i32> zeroinitializer",
         f"%mask = icmp ult {ints} <{lanes}>, %left.all",
     ]
-
-
-def _half(code: Code, value: Value, width: int, start: int) -> Value:
-    """Half of the lanes, from one on."""
-    whole = f"<{2 * width} x double>"
-    if width == 1:
-        return code.line(f"extractelement {whole} {value.text}, i64 {start}", "number")
-    lanes = ", ".join(f"i32 {start + i}" for i in range(width))
-    text = f"shufflevector {whole} {value.text}, {whole} poison, <{width} x i32> <{lanes}>"
-    return code.line(text, "number")
