@@ -91,7 +91,7 @@ def main() -> None:
     """The fits, in the order of the modules."""
     quarter = float(mp.pi / 4) + 1e-6  # the quotient that chooses the quadrant is rounded
     coefficients.show("_HALF_PI", parts(mp.pi / 2, 53, 33, 53))
-    coefficients.show("_HALF_PI_LOW", parts(mp.pi / 2, 53, 53)[1:])
+    print(f"_HALF_PI_LOW = {float(parts(mp.pi / 2, 53, 53)[1])!r}")
     show("_SIN", negative(small(mp.sin, quarter, 6)), "(x - sin x)/x³ in x²")
     cosine = rounded(
         lambda z: (mp.cos(mp.sqrt(z)) - 1) / z,
@@ -108,10 +108,10 @@ def main() -> None:
     show(
         "_SINC",
         rounded(
-            lambda z: mp.sinc(mp.pi * mp.sqrt(z)),
+            lambda z: (mp.sinc(mp.pi * mp.sqrt(z)) - 1) / z,
             (0, 0.25),
-            range(9),
-            lambda z: 1 / mp.sinc(mp.pi * mp.sqrt(z)),
+            range(8),
+            lambda z: z / mp.sinc(mp.pi * mp.sqrt(z)),
         ),
     )
     show(

@@ -69,6 +69,12 @@ def lgamma(x: Any) -> Any:
     return gmpy2.lgamma(x)[0]
 
 
+def sinc(x: Any) -> Any:
+    near = gmpy2.rint(x)
+    sign = -1 if gmpy2.fmod(near, 2) else 1
+    return sign * gmpy2.sin(gmpy2.const_pi() * (x - near)) / (gmpy2.const_pi() * x)
+
+
 def power(x: Any, y: Any) -> Any:
     return x**y
 
@@ -120,6 +126,8 @@ ROWS = {
     "sin": _row("sin", (-3, 3), **CIRCLE),
     "cos": _row("cos", (-3, 3), **CIRCLE),
     "tan": _row("tan", (-3, 3), **CIRCLE),
+    "sinc": _row("sinc", (-3, 3), truth=sinc, c="", more=((-1, 1), (-100, 100)),
+                 seams=(0.25, 0.5, 1, 2, 2.0**20)),
     "asin": _row("asin", (-0.9, 0.9), more=((-1, 1), (0.9, 1)), seams=(0.5, 1), inside=(-1, 1)),
     "acos": _row("acos", (-0.9, 0.9), more=((-1, 1), (0.9, 1)), seams=(0.5, 1), inside=(-1, 1)),
     "atan": _row("atan", (-3, 3), more=((-1, 1), (-100, 100)), seams=(7 / 16, 11 / 16, 1, 39 / 16)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..expr import Expr
 from . import primitives as p
 from .exponential import even_part, fraction, odd_part, power_of_two, reduced, scaled
@@ -81,23 +79,17 @@ def _beyond(x: Expr) -> Expr:
 
 
 def erf(x: Expr) -> Expr:
-    """The error function: x + x P(x²) below 0.9, 1 - exp(-x²) v P(v) above, by one P."""
+    """The error function: x + x P(x²) below 0.9, 1 - exp(-x²) v P(v) with v = 1/(|x| + 2) above."""
     size, square = p.absolute(x), x * x
-    small = size < 0.9
-    v = 1.0 / (size + 2.0)
+    near = p.fma(size, p.two_chains(square, _ERF_SMALL), size)
     part = reduced(p.negative(square))
-    above = scaled(1 + fraction(part), part.power) * v
-    chosen = _chosen(small, _ERF_SMALL, _ERF_LARGE)
-    u = p.where(small, square, v - _LARGE_CENTRE)
-    curve = p.fma(u, p.two_chains(u, chosen[1:]), chosen[0])
-    factor, first = p.where(small, size, p.negative(above)), p.where(small, size, 1.0)
-    usual = p.copysign(p.fma(factor, curve, first), x)
+    v = 1.0 / (size + 2.0)
+    u = v - _LARGE_CENTRE
+    curve = p.fma(u, p.two_chains(u, _ERF_LARGE[1:]), _ERF_LARGE[0])
+    decay = scaled(1 + fraction(part), part.power)  # as exp has it
+    above = p.fma(p.negative(decay * v), curve, 1.0)
+    usual = p.copysign(p.where(size < 0.9, near, above), x)
     return p.rarely(_beyond(x), "erf_far", x, usually=usual)
-
-
-def _chosen(condition: Expr, a: Sequence[float], b: Sequence[float]) -> list[Expr]:
-    """Coefficients by interval."""
-    return [p.where(condition, *pair) for pair in zip(a, b, strict=True)]
 
 
 def erf_far(x: Expr) -> Expr:

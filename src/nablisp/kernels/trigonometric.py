@@ -252,23 +252,27 @@ _SINC = (
     -1.6449340668482264,
     0.8117424252833462,
     -0.19075182412167532,
-    0.02614784780794253,
-    -0.0023460809132872075,
-    0.00014842791654641875,
-    -6.972267208691537e-06,
-    2.4518315681860524e-07,
+    0.026147847807942517,
+    -0.0023460809132869165,
+    0.0001484279165441616,
+    -6.972267201010454e-06,
+    2.451831471236611e-07,
 )
 
 
 def sinc(x: Expr) -> Expr:
-    """sin(πx)/(πx), 1 at 0: with x = n + r, it is (-1)ⁿ r/x times sinc r."""
-    n = p.rint(x)
-    r = x - n
+    """sin(πx)/(πx), 1 at 0 and 0 at other integers.
+
+    With |x| = n + r it is (-1)ⁿ r sinc(r)/|x|, where r is exact.
+    """
+    size = p.absolute(x)
+    n = p.rint(size)
+    r = size - n
     z = r * r
-    odd = p.fma(p.rint(x * 0.5), -2.0, n)  # 0 or ±1
+    odd = p.fma(p.rint(size * 0.5), -2.0, n)  # 0 or ±1
     r = r * p.fma(odd * odd, -2.0, 1.0)
-    curve = p.two_chains(z, _SINC)
-    return p.where(p.absolute(x) <= 0.5, p.fma(z, curve, 1.0), p.fma(r * z, curve, r) / x)
+    curve = p.fma(z, p.two_chains(z, _SINC[1:]), _SINC[0])
+    return p.where(size <= 0.5, p.fma(z, curve, 1.0), p.fma(r * z, curve, r) / size)
 
 
 # ---- asin, acos ----------------------------------------------------------------------------------

@@ -11,20 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 from ...expr import OPS, Call, Expr, Sym, postorder
-from ...plan import FMA, REDUCTIONS, Plan, is_reduction, product
+from ...plan import REDUCTIONS, Plan, is_reduction
 from ...shapes import is_boolean
 from .emit import LANES, Code, Module, Value, number_text
+from .rows import Block
 
-IDENTITY = {"sum": 0.0, "amin": inf, "amax": -inf}
 WIDE = f"<{LANES} x double>"
-FEW = 4
-"""Up to this many columns a block takes sixteen rows a turn: loads, not registers, are scarce."""
-SHORT, LONG = 300, 1500
-"""Operations up to which whole turns have code of their own, and from which LLVM, whose time grows
-faster than the program, is told not to optimise."""
+LONG = 1500
+"""Operations from which LLVM, whose time grows faster than the program, is told not to optimise."""
 
 
 @dataclass(slots=True)
@@ -70,9 +66,8 @@ class Writer:
             for i, o in enumerate(dict.fromkeys(o for o in plan.outputs if o in plan.rows))
         }
         """outputs by row, each with its pointer: these come after the columns'"""
-        self.short = len(plan.level) <= SHORT
         self.optimise = len(plan.level) <= LONG
-        self.unroll = [2 if len(columns) <= FEW and self.short else 1] * plan.passes
+        self.sets: list[int] = []
         self.uses = Counter(
             arg for n in plan.level if isinstance(n, Call) for arg in n.args
         ) + Counter(plan.outputs)
@@ -94,7 +89,7 @@ class Writer:
 
     def facts(self, p: int) -> tuple[int, ...]:
         """What the driver must know of the reductions of pass p: see its REDUCTIONS."""
-        found, sets = self._reductions(p), self.unroll[p]
+        found, sets = self._reductions(p), self.sets[p]
         kinds = [r.op.name for r in found]
         sums, least = kinds.count("sum"), kinds.count("sum") + kinds.count("amin")
         cell = self.layout.cells[found[0]] if found else 0
@@ -189,79 +184,25 @@ class Writer:
     # ---- what rows change ------------------------------------------------------------------------
 
     def _block(self, p: int, nodes: list[Expr]) -> None:
-        """Some rows: whole turns first, then what is left, eight at a time and masked."""
-        plan, unroll = self.plan, self.unroll[p]
-        reductions = self._reductions(p)
-        lines: list[str] = []
-        columns = {n: self.layout.columns[n] for n in nodes if isinstance(n, Sym)}
-        outputs = {o: k for o, k in self.stored.items() if plan.level[o] == p}
-        for k in (*columns.values(), *outputs.values()):
-            lines += [
-                f"%c{k}.at = getelementptr ptr, ptr %columns, i64 {k}",
-                f"%c{k} = load ptr, ptr %c{k}.at",
-                f"%p{k} = getelementptr double, ptr %c{k}, i64 %row",
-            ]
-        base: dict[Expr, Value] = {}
-        scalar = Code(self.module, 1, "s")
+        """A function of some rows, from pointers to columns to accumulators."""
+        scalars: dict[Expr, Value] = {}
+        code = Code(self.module, 1, "s")
         for node in nodes:
             for arg in node.args if isinstance(node, Call) else ():
-                if arg not in plan.rows and arg not in base:
-                    base[arg] = self._splat(scalar, arg)
-        lines += scalar.lines
-        sets = [(r, u) for r in range(len(reductions)) for u in range(unroll)]
-        empty = [f"splat (double {number_text(IDENTITY[r.op.name])})" for r in reductions]
-        before, start = "%0", "0"
-        if self.short:
-            before, start = "%turn", "%i"
-            step = LANES * unroll
-            lines += [f"%whole = and i64 %n, {-step}", "br label %turn", "turn:"]
-            lines.append("%i = phi i64 [ 0, %0 ], [ %i.next, %turn.end ]")
-            lines += [
-                f"%a{r}.{u} = phi {WIDE} [ {empty[r]}, %0 ], [ %a{r}.{u}.next, %turn.end ]"
-                for r, u in sets
-            ]
-            lines += [
-                "%more = icmp ult i64 %i, %whole",
-                "br i1 %more, label %turn.body, label %rest",
-                "turn.body:",
-            ]
-            code = Code(self.module, LANES, "v")
-            for u in range(unroll):
-                self._turn(code, p, nodes, dict(base), "%i", u)
-            lines += [
-                *code.lines,
-                "br label %turn.end",
-                "turn.end:",
-                f"%i.next = add i64 %i, {step}",
-                "br label %turn",
-            ]
-        else:
-            lines.append("br label %rest")
-        lines += ["rest:", f"%j = phi i64 [ {start}, {before} ], [ %j.next, %rest.end ]"]
-        for r in range(len(reductions)):
-            first = f"%a{r}.0" if self.short else empty[r]
-            lines.append(f"%b{r}.0 = phi {WIDE} [ {first}, {before} ], [ %b{r}.0.next, %rest.end ]")
-        lines += ["%yet = icmp ult i64 %j, %n", "br i1 %yet, label %rest.body, label %exit"]
-        lines += ["rest.body:", *_mask()]
-        code = Code(self.module, LANES, "w")
-        self._turn(code, p, nodes, dict(base), "%j", 0, masked=True)
-        lines += [
-            *code.lines,
-            "br label %rest.end",
-            "rest.end:",
-            f"%j.next = add i64 %j, {LANES}",
-            "br label %rest",
-            "exit:",
-        ]
-        for r, u in sets:
-            value = f"%a{r}.{u}" if u else f"%b{r}.0"
-            lines += [
-                f"%o{r}.{u} = getelementptr {WIDE}, ptr %out, i64 {r * unroll + u}",
-                f"store {WIDE} {value}, ptr %o{r}.{u}, align 8",
-            ]
+                if arg not in self.plan.rows and arg not in scalars:
+                    scalars[arg] = self._splat(code, arg)
+        block = Block(
+            self.module,
+            nodes,
+            {n: self.layout.columns[n] for n in nodes if isinstance(n, Sym)},
+            {o: k for o, k in self.stored.items() if self.plan.level[o] == p},
+            self._reductions(p),
+            self.uses,
+        )
+        lines, sets = block.write(code.lines, scalars)
+        self.sets.append(sets)
         head = f"define void @block{p}(ptr noalias %columns, i64 %row, i64 %n, "
-        head += "ptr noalias %cells, ptr noalias %out)"
-        self.module.function(head, [*lines, "ret void"])
+        self.module.function(head + "ptr noalias %cells, ptr noalias %out)", lines)
 
     def _splat(self, code: Code, node: Expr) -> Value:
         """A scalar in every lane."""
@@ -273,88 +214,3 @@ class Writer:
         a = code.line(f"insertelement {wide} poison, {t} {one.text}, i64 0", one.kind)
         text = f"shufflevector {wide} {a.text}, {wide} poison, <{LANES} x i32> zeroinitializer"
         return code.line(text, one.kind)
-
-    def _turn(
-        self,
-        code: Code,
-        p: int,
-        nodes: Sequence[Expr],
-        values: dict[Expr, Value],
-        row: str,
-        u: int,
-        masked: bool = False,
-    ) -> None:
-        """Eight rows: loads, formulas, stores and accumulators."""
-        at = code.line(f"add i64 {row}, {LANES * u}", "bits").text if u else row
-        reductions = self._reductions(p)
-        joined = {r.args[0] for r in reductions if r.op.name == "sum"}
-        once = {n for n in joined if self.uses[n] == 1 and product(n)}
-        for node in nodes:
-            if isinstance(node, Sym):
-                values[node] = self._column(code, self.layout.columns[node], at, masked)
-            elif isinstance(node, Call) and node not in once:
-                given = [values[arg] for arg in node.args]
-                values[node] = code.call(node.op, given, node.options)
-        for node, pointer in self.stored.items():
-            if self.plan.level[node] == p:
-                self._put(code, values[node], pointer, at, masked)
-        for r, node in enumerate(reductions):
-            old = Value(f"%{'b' if masked else 'a'}{r}.{u}", "number")
-            arg = node.args[0]
-            if arg in once:
-                factors = list(arg.args)
-                *head, last = [values[f] for f in factors]
-                left = code.call(OPS["*"], head) if len(head) > 1 else head[0]
-                new = code.call(FMA, (left, last, old))
-            else:
-                new = code.call(OPS[REDUCTIONS[node.op.name]], (old, values[arg]))
-            mask = f"<{LANES} x i1> {'%mask' if masked else f'splat (i1 true)'}"
-            if masked:
-                code.lines.append(
-                    f"{old.text}.next = select {mask}, {WIDE} {new.text}, {WIDE} {old.text}"
-                )
-            else:
-                code.lines.append(f"{old.text}.next = bitcast {WIDE} {new.text} to {WIDE}")
-
-    def _column(self, code: Code, pointer: int, at: str, masked: bool) -> Value:
-        """Eight rows of a column; the missing ones are 0."""
-        place = code.name()
-        code.lines.append(f"{place} = getelementptr double, ptr %p{pointer}, i64 {at}")
-        if not masked:
-            return code.line(f"load {WIDE}, ptr {place}, align 8", "number")
-        name = f"@llvm.masked.load.v{LANES}f64.p0"
-        ones = f"<{LANES} x i1>"
-        self.module.declared[f"declare {WIDE} {name}(ptr, i32, {ones}, {WIDE})"] = None
-        text = f"call {WIDE} {name}(ptr {place}, i32 8, {ones} %mask, {WIDE} zeroinitializer)"
-        return code.line(text, "number")
-
-    def _put(self, code: Code, value: Value, pointer: int, at: str, masked: bool) -> None:
-        """Eight rows of an output."""
-        place = code.name()
-        code.lines.append(f"{place} = getelementptr double, ptr %p{pointer}, i64 {at}")
-        if value.kind == "boolean":
-            one, zero = code.constant(1.0, "number").text, code.constant(0.0, "number").text
-            text = f"select <{LANES} x i1> {value.text}, {WIDE} {one}, {WIDE} {zero}"
-            value = code.line(text, "number")
-        if not masked:
-            code.lines.append(f"store {WIDE} {value.text}, ptr {place}, align 8")
-            return
-        name = f"@llvm.masked.store.v{LANES}f64.p0"
-        ones = f"<{LANES} x i1>"
-        self.module.declared[f"declare void {name}({WIDE}, ptr, i32, {ones})"] = None
-        code.lines.append(
-            f"call void {name}({WIDE} {value.text}, ptr {place}, i32 8, {ones} %mask)"
-        )
-
-
-def _mask() -> list[str]:
-    """Which lanes hold rows that there are."""
-    lanes = ", ".join(f"i64 {i}" for i in range(LANES))
-    ints = f"<{LANES} x i64>"
-    return [
-        "%left = sub i64 %n, %j",
-        f"%left.one = insertelement {ints} poison, i64 %left, i64 0",
-        f"%left.all = shufflevector {ints} %left.one, {ints} poison, "
-        f"<{LANES} x i32> zeroinitializer",
-        f"%mask = icmp ult {ints} <{lanes}>, %left.all",
-    ]
