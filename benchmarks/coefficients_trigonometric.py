@@ -124,7 +124,7 @@ def main() -> None:
         ),
     )
     show("_ERF_LARGE", tail(2, (0.9, 6), 12, 7 / 32, lambda x: mp.exp(-x * x) / mp.erf(x)))
-    show("_ERFC", tail(3, (0, 27.3), 23, 563 / 4096, lambda x: 1 / scaled_tail(x)))
+    show("_ERFC", tail(2, (0, 27.3), 25, 11803 / 65536, lambda x: 1 / scaled_tail(x)))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Row(NamedTuple):
     seams: tuple[float, ...] = ()
     limit: float = 1.1
     slack: float = 0.0
-    """NumPy's own error near a zero"""
+    """NumPy's own error near a zero, where it overflows at the largest number, too"""
 
 
 def sigmoid(x: Any) -> Any:
@@ -186,7 +186,8 @@ def same(got: float, want: float, slack: float) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_special_values(name: str, compiled: dict[str, tuple[Loop, Loop]]) -> None:
-    args = [*zip(*product(SPECIAL, repeat=len(ROWS[name].ends)), strict=True)]
+    special = [x for x in SPECIAL if abs(x) != HUGE or not ROWS[name].slack]
+    args = [*zip(*product(special, repeat=len(ROWS[name].ends)), strict=True)]
     with np.errstate(all="ignore"):
         want = apply(OPS[name], [np.array(x) for x in args])
     for loop in compiled[name]:

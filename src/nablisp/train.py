@@ -320,6 +320,10 @@ class _Run:
             better = _op("<", loss, Sym(" best"))
             state[" best"] = float("inf")
             following[" best"] = _op("where", better, loss, Sym(" best"))
+            if o.patience is not None and not self.held:
+                waited = _op("where", better, 0, _op("+", Sym(" waited"), 1))
+                stop["patience"] = _op(">=", waited, o.patience)
+                state[" waited"], following[" waited"] = 0.0, waited
             for name in self.moving:
                 state[f" best {name}"] = self.start[name]
                 following[f" best {name}"] = _op("where", better, Sym(name), Sym(f" best {name}"))
@@ -448,7 +452,7 @@ class _Run:
         best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
         reason: str | None = None
         epoch, spent = 0, 0.0
-        judged = self.options.patience is not None or bool(self.held)
+        judged = bool(self.held)
         columns, windows = self._epoch(epoch)
         try:
             while reason is None and (self.total is None or done < self.total):
@@ -548,9 +552,7 @@ class _Run:
             status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
-        history = {
-            n: np.append(v, loss if n == "loss" else params[n]) for n, v in records.items()
-        }
+        history = {n: np.append(v, loss if n == "loss" else params[n]) for n, v in records.items()}
         bend = self._curvature(params, status)
         if (
             status == "converged"

@@ -62,6 +62,7 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
                 "unavailable",
                 f"written out by element, this program has more than {most} operations",
             )
+        cells: Any = node
         match node:
             case Sym(name):
                 cells = node if all(d == ROWS for d in shape) else cells_of(name, shape)
@@ -71,12 +72,8 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
             case Call():
                 if node.op.shape is None and not (node.op.native or node.op.means):
                     raise _unable(node)
-                if node.op.shape is None and not any(found[a] is not a for a in node.args):
-                    cells = node  # scalars, or one number per row: as it stands
-                else:
-                    cells = _unrolled(node, found, known)
-            case _:
-                cells = node
+                if node.op.shape or any(found[a] is not a for a in node.args):
+                    cells = _unrolled(node, found, known)  # else it stands as it is
         found[node] = cells
     return [_whole(found[o], known[o]) for o in outputs]
 
@@ -146,7 +143,7 @@ def _each(function: Callable[..., Expr], *cells: Cells) -> Cells:
     return np.asarray(np.frompyfunc(function, len(cells), 1)(*cells), dtype=object)
 
 
-def _fold(cells: Cells, axis: int, name: str) -> Cells:
+def _fold(cells: Any, axis: int, name: str) -> Cells:
     """One operation of all elements along an axis."""
     moved = np.moveaxis(cells, axis, -1)
     out = np.empty(moved.shape[:-1], dtype=object)
@@ -243,16 +240,16 @@ def _pick(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
     values, index = given
     _check_index(node.args[1], node)
     lead = np.broadcast_shapes(values.shape[:-1], index.shape)
-    values = np.broadcast_to(values, (*lead, values.shape[-1]))
-    index = np.broadcast_to(index, lead)
+    every: Any = np.broadcast_to(values, (*lead, values.shape[-1]))
+    which: Any = np.broadcast_to(index, lead)
     out = np.empty(lead, dtype=object)
     for at in np.ndindex(*lead):
-        out[at] = _chosen(index[at], list(values[at]))
+        out[at] = _chosen(which[at], list(every[at]))
     return out
 
 
 def _one_hot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
-    (index,) = given
+    index: Any = given[0]
     _check_index(node.args[0], node)
     length = option(node.options, "length", 1)
     out = np.empty((*index.shape, length), dtype=object)

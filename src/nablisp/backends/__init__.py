@@ -129,7 +129,9 @@ def compile(  # noqa: A001
     threads: int | None = None,
 ) -> Function:
     """A function of the inputs, in order, to the outputs' values, by the backend that suits."""
-    return _chosen("compile", outputs, rows, calls, backend, (outputs, inputs, shapes), threads)
+    args = outputs, inputs, shapes
+    found: Function = _chosen("compile", outputs, rows, calls, backend, args, threads)
+    return found
 
 
 def iterate(
@@ -144,7 +146,9 @@ def iterate(
 ) -> Stepper:
     """A step as a function that takes it many times, by the backend that suits."""
     outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
-    return _chosen("iterate", outputs, rows, steps, backend, (step, columns, shapes), threads)
+    args = step, columns, shapes
+    found: Stepper = _chosen("iterate", outputs, rows, steps, backend, args, threads)
+    return found
 
 
 def _chosen(

@@ -104,7 +104,7 @@ def iterate(
 
 
 class Stepper:
-    """A step as a program. What depends on columns alone is computed once, if all rows take part."""
+    """A step as a program. What only columns change is computed once, if all rows take part."""
 
     backend = "numpy"
     threads = 1

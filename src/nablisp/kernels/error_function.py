@@ -40,32 +40,34 @@ _ERF_LARGE = (
     -192.7577827896891,
 )
 
-# exp(x²) erfc(x)/v in v - 563/4096, where v = 1/(x + 3), for x in [0, 27.3], 2^-56.2
-_CENTRE = 563 / 4096
+# exp(x²) erfc(x)/v in v - 11803/65536, where v = 1/(x + 2), for x in [0, 27.3], 2^-56.2
+_CENTRE = 11803 / 65536
 _ERFC = (
-    0.9357265013190172,
-    4.215842704345143,
-    16.11161552950195,
-    50.74642675732684,
-    124.39848656197492,
-    204.80492169516808,
-    90.35874688736455,
-    -569.8082701840793,
-    -1374.1395887071342,
-    601.9625607119959,
-    7644.3763936025025,
-    4133.552702800132,
-    -41395.1845758655,
-    -47145.103108766634,
-    255568.69587238572,
-    353069.42701461876,
-    -1881541.5145178535,
-    -2004410.8407654772,
-    15969096.496482378,
-    -2257583.7874033954,
-    -110549558.83810306,
-    251342674.76357433,
-    -185885550.88812634,
+    0.8503839166157374,
+    2.164320705003031,
+    3.8476054988818027,
+    3.476625293762675,
+    -2.4908350024078953,
+    -9.80063848172692,
+    1.0761234206698609,
+    29.784670592171455,
+    -2.875380964180359,
+    -109.55541068873404,
+    57.714930855087395,
+    435.1951965481316,
+    -614.2111381223484,
+    -1501.0319666764801,
+    4821.309740649702,
+    1710.530676743594,
+    -28751.31738607157,
+    35347.50688564019,
+    100731.55988530413,
+    -373202.7815074782,
+    198814.54611063097,
+    1307189.8087431767,
+    -3535369.789973511,
+    3884829.636731179,
+    -1687338.5340287937,
 )
 
 _HALF_LOG2_E = 0.7213475204444817
@@ -100,19 +102,19 @@ def erf_far(x: Expr) -> Expr:
 def _tail(size: Expr) -> tuple[Expr, p.Bits]:
     """erfc for x ≥ 0 without its power of two, and that, where an exponent has its bits.
 
-    exp(-x²) sees what x² rounds. v = 1/(x + 3) is rounded twice, by a share of v that is found
+    exp(-x²) sees what x² rounds. v = 1/(x + 2) is rounded twice, by a share of v that is found
     exactly; it changes the result by that share times x v P(v)'s slope over it, which is nearly a
     quadratic, and so does a change of the exponent. The last step of P and the products carry what
     they round.
     """
     square = size * size
     part = reduced(p.negative(square))
-    under = size + 3.0
+    under = size + 2.0
     v = 1.0 / under
     minus = p.negative(v)
-    share = p.fma(minus, size - (under - 3.0), p.fma(minus, under, 1.0))
+    share = p.fma(minus, size - (under - 2.0), p.fma(minus, under, 1.0))
     tail = part.tail - p.fma(size, size, p.negative(square))
-    tail = p.fma(share, p.fma(v, p.fma(v, 14.8, 2.3), 1.0), tail)
+    tail = p.fma(share, p.fma(v, 2.5, 1.0), tail)
     r = part.exact + tail
     rest = p.fma(r * r, p.fma(r, odd_part(r), even_part(r)), tail)
     u = v - _CENTRE
@@ -125,7 +127,7 @@ def _tail(size: Expr) -> tuple[Expr, p.Bits]:
 
 
 def erfc(x: Expr) -> Expr:
-    """1 - erf(x), exact for large x: exp(-x²) v P(v) with v = 1/(|x| + 3), or 2 less that."""
+    """1 - erf(x), exact for large x: exp(-x²) v P(v) with v = 1/(|x| + 2), or 2 less that."""
     out, power = _tail(p.absolute(x))
     out = scaled(out, power)
     return p.rarely(_beyond(x), "erfc_far", x, usually=p.where(x < 0.0, 2.0 - out, out))

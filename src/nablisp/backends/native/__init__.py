@@ -1,8 +1,8 @@
 """Whole runs as machine code, by way of LLVM: for programs elementwise over rows with reductions.
 
-Strict IEEE-754: eight lanes, blocks of rows and the order of combination are fixed, nothing is fused
-or reordered by the compiler, and the elementary functions are our own (kernels). So the same run
-gives the same bits on any number of threads and on every processor with fused multiply-adds.
+Strict IEEE-754: eight lanes, blocks of rows and the order of combination are fixed, nothing is
+fused or reordered by the compiler, and the elementary functions are our own (kernels). So the same
+run gives the same bits on any number of threads and every processor with fused multiply-adds.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Memory:
         for name, places in self.program.places.items():
             table = np.asarray(columns[name], dtype=np.float64)
             for element, place in places:
-                at = np.unravel_index(element, table.shape[1:]) if table.ndim > 1 else ()
+                at: Any = np.unravel_index(element, table.shape[1:]) if table.ndim > 1 else ()
                 piece = np.ascontiguousarray(table[(slice(None), *at)])
                 self.held.append(piece)
                 self.pointers[place] = piece.ctypes.data
@@ -295,7 +295,7 @@ class Stepper:
 
     def __init__(
         self, step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int
-    ):
+    ) -> None:
         self.step, self.names = step, list(step.next)
         outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
         self.program = Program(outputs, [*self.names, *columns], shapes, most, len(step.stop))

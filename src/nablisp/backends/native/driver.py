@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from math import inf
 from typing import Any
 
-from .emit import LANES, number_text
+from .emit import LANES
 from .engine import Machine
 
 BLOCK = 1024
@@ -194,19 +193,13 @@ def _combine() -> str:
 
 
 def _finish() -> str:
-    """Reductions from accumulators, sets and lanes in a fixed order; without rows, their neutral."""
+    """Reductions from accumulators, sets and lanes in a fixed order."""
     w = _Writer()
     facts = w.pass_of(w.get("pass"))
     places, cells = w.get("places_ptr"), w.get("cells_ptr")
-    with w.when(w.op("icmp eq", w.get("segments"), 0)):
-        with w.count_up(facts["vectors"]) as k:
-            small = w.op("icmp ult", k, facts["least"])
-            value = w.new(f"select i1 {small}, double {number_text(inf)}, double {number_text(-inf)}")
-            is_sum = w.op("icmp ult", k, facts["sums"])
-            value = w.new(f"select i1 {is_sum}, double {number_text(0.0)}, double {value}")
-            one = w.new(f"insertelement {_WIDE} poison, double {value}, i64 0")
-            lanes = f"<{LANES} x i32> zeroinitializer"
-            w.store(w.new(f"shufflevector {_WIDE} {one}, {_WIDE} poison, {lanes}"), places, k)
+    none = w.op("icmp eq", w.get("segments"), 0)
+    with w.when(none), w.count_up(facts["vectors"]) as k:  # a sum is 0, an extreme is asked by none
+        w.store("zeroinitializer", places, k)
     cell = w.variable(facts["cell"])
     with w.count_up(facts["vectors"], 0, facts["sets"]) as k:
         out = w.vector(places, k)
@@ -216,8 +209,8 @@ def _finish() -> str:
         out, width = w.vector(places, k), LANES
         while width > 1:
             width //= 2
-            halves = [_half(w, out, width, start) for start in (0, width)]
-            out = w.joined(*halves, k, facts, width)
+            low, high = _half(w, out, width, 0), _half(w, out, width, width)
+            out = w.joined(low, high, k, facts, width)
         at = w.read(cell)
         w.do(f"store double {out}, ptr {w.at(cells, at)}")
         w.write(cell, w.op("add", at, 1))

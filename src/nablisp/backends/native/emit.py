@@ -7,6 +7,7 @@ widths, eight lanes for rows and one for what no row changes; both compute the s
 
 from __future__ import annotations
 
+import platform
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -21,6 +22,10 @@ from ...ops import OPS
 
 LANES = 8
 _TYPES = {"number": "double", "bits": "i64", "boolean": "i1"}
+CONVENTION = (
+    "aarch64_vector_pcs" if platform.machine() in ("aarch64", "arm64") else "intel_ocl_bicc"
+)
+"""How kernels are called: so that half of the vector registers keep what they hold."""
 _SUFFIX = {"number": "f64", "bits": "i64", "boolean": "i1"}
 
 
@@ -90,7 +95,7 @@ class Module:
         out = code.kernel(name, given)
         params = ", ".join(f"{t} {v.text}" for v in given)
         self.function(
-            f"define internal {t} @kernel.{name}.{count}.{lanes}({params}) noinline",
+            f"define internal {CONVENTION} {t} @kernel.{name}.{count}.{lanes}({params}) noinline",
             [*code.lines, f"ret {t} {out.text}"],
         )
 
@@ -106,6 +111,7 @@ class Code:
         self.module, self.lanes, self.prefix = module, lanes, prefix
         self.lines: list[str] = []
         self.known: dict[Any, Value] = {}
+        self.negated: dict[Value, Value] = {}
         self.count = 0
 
     def type(self, kind: str) -> str:
@@ -152,10 +158,14 @@ class Code:
         return self._once(op, native, tuple(args), options)
 
     def _once(self, op: Op, native: str, args: tuple[Value, ...], options: Options) -> Value:
+        if native == "llvm.fabs":  # of a negative: so that f(x) and f(-x) share what is even
+            args = (self.negated.get(args[0], args[0]),)
         key = (op, args, options)
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = self._written(op, native, args, options)
+            if native == "fneg":
+                self.negated[found] = args[0]
         return found
 
     def _written(self, op: Op, native: str, args: tuple[Value, ...], options: Options) -> Value:
@@ -185,7 +195,7 @@ class Code:
     def kernel(self, name: str, args: Sequence[Value]) -> Value:
         """A kernel's formula, written out."""
         root, given, order = kernel_formula(name, len(args))
-        values = dict(zip(given, args, strict=True))
+        values: dict[Expr, Value] = dict(zip(given, args, strict=True))
         self.formula(order, values)
         return values[root]
 
@@ -194,7 +204,8 @@ class Code:
         t = self.type("number")
         self.module.called[name, len(args), self.lanes] = None
         texts = ", ".join(f"{t} {a.text}" for a in args)
-        return self.line(f"call {t} @kernel.{name}.{len(args)}.{self.lanes}({texts})", "number")
+        text = f"call {CONVENTION} {t} @kernel.{name}.{len(args)}.{self.lanes}({texts})"
+        return self.line(text, "number")
 
 
 # ---- instructions of another shape ---------------------------------------------------------------

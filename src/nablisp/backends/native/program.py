@@ -108,8 +108,8 @@ class Writer:
         """A cell for every scalar that one function leaves for another."""
         plan, cell = self.plan, self.layout.cell
         for p in range(plan.passes):
-            for node in self._reductions(p):
-                cell(node)
+            for reduction in self._reductions(p):
+                cell(reduction)
         for nodes in needs:
             for node in nodes:
                 if isinstance(node, Call):
@@ -122,9 +122,9 @@ class Writer:
                     if plan.level[arg] < at and isinstance(arg, Call):
                         cell(arg)
         for output in plan.outputs:
-            if output not in plan.rows and plan.level[output] < plan.passes:
-                if isinstance(output, Call):
-                    cell(output)
+            early = plan.level[output] < plan.passes
+            if early and output not in plan.rows and isinstance(output, Call):
+                cell(output)
 
     # ---- what no row changes ---------------------------------------------------------------------
 

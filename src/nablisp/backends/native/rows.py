@@ -17,11 +17,12 @@ from .emit import LANES, Code, Module, Value, number_text
 
 IDENTITY = {"sum": 0.0, "amin": inf, "amax": -inf}
 WIDE = f"<{LANES} x double>"
+ZERO = "zeroinitializer"
 ONES = f"<{LANES} x i1>"
 LIGHT = 40
 """Lines up to which a program is light."""
 FEW = 4
-"""Up to this many columns a light one takes sixteen rows a turn: loads, not registers, are scarce."""
+"""Up to this many columns a light one takes sixteen rows a turn, for registers are enough."""
 
 
 @dataclass(slots=True)
@@ -102,7 +103,8 @@ class Block:
         values = dict(scalars) | self._loads(code, "%j", True)
         self._formulas(code, values)
         self._puts(code, values, "%j", True)
-        joined = self._masked(code, self._joins(code, values, [f"%b{r}" for r in range(len(empty))]))
+        old = [f"%b{r}" for r in range(len(empty))]
+        joined = self._masked(code, self._joins(code, values, old))
         starts = [f"[ %a{r}.0, %turn ]" for r in range(len(empty))]
         return lines + _rest("[ %i, %turn ]", starts, code.lines, joined)
 
@@ -157,7 +159,7 @@ class Block:
             if masked:
                 name = f"@llvm.masked.load.v{LANES}f64.p0"
                 self.module.declared[f"declare {WIDE} {name}(ptr, i32, {ONES}, {WIDE})"] = None
-                text = f"call {WIDE} {name}(ptr {place}, i32 8, {ONES} %mask, {WIDE} zeroinitializer)"
+                text = f"call {WIDE} {name}(ptr {place}, i32 8, {ONES} %mask, {WIDE} {ZERO})"
             else:
                 text = f"load {WIDE}, ptr {place}, align 8"
             found[node] = code.line(text, "number")
@@ -247,4 +249,3 @@ def _rest(start: str, starts: Sequence[str], body: list[str], joined: Sequence[V
         "br label %rest",
         "exit:",
     ]
-
