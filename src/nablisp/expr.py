@@ -511,13 +511,15 @@ def postorder(*roots: Expr) -> list[Expr]:
         node = stack[-1]
         if node in seen:
             stack.pop()
-        elif type(node) is Call and (waiting := [a for a in node.args if a not in seen]):
-            waiting.reverse()
-            stack += waiting
-        else:
-            stack.pop()
-            seen.add(node)
-            order.append(node)
+            continue
+        if type(node) is Call:
+            args = node.key[1]
+            if not seen.issuperset(args):
+                stack += [a for a in reversed(args) if a not in seen]
+                continue
+        stack.pop()
+        seen.add(node)
+        order.append(node)
     return order
 
 

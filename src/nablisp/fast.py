@@ -7,13 +7,12 @@ whose adjoints need conditions or shapes are left to derivative.py.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from .expr import Call, Const, Expr, Num, Op, Steps, Sym, intern_calls, steps
 from .graph import Graph
+from .limits import no_collection
 from .ops import OPS
 
 ADD, SUB, NEG, MUL, DIV, WHERE = (OPS[name] for name in ("+", "-", "neg", "*", "/", "where"))
@@ -22,18 +21,6 @@ _UNKNOWN = (None, None)
 
 READABLE = 500
 """Up to this many nodes a derivative is tidied for its reader."""
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Nodes make no cycles, and the collector's passes over many new ones double the time."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 class Plain:

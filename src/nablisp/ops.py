@@ -152,21 +152,22 @@ _add(
 # ---- trigonometric and hyperbolic ----------------------------------------------------------------
 
 _add(
-    _unary("sin", "sine", "sin", "(cos x)", latex=r"\sin\left({x}\right)",
+    _unary("sin", "sine", "sin", "(cos x)", native="sin", latex=r"\sin\left({x}\right)",
            rules=(("(sin (asin x))", "x"),)),
-    _unary("cos", "cosine", "cos", "(- (sin x))", latex=r"\cos\left({x}\right)",
+    _unary("cos", "cosine", "cos", "(- (sin x))", native="cos", latex=r"\cos\left({x}\right)",
            rules=(("(cos (acos x))", "x"), ("(cos (- x))", "(cos x)"))),
-    _unary("tan", "tangent", "tan", "(+ 1 (** out 2))", latex=r"\tan\left({x}\right)",
+    _unary("tan", "tangent", "tan", "(+ 1 (** out 2))", native="tan", latex=r"\tan\left({x}\right)",
            domain=((-1.3, 1.3),), rules=(("(tan (atan x))", "x"),)),
-    _unary("asin", "inverse sine", "asin", "(/ 1 (sqrt (* (- 1 x) (+ 1 x))))",
+    _unary("asin", "inverse sine", "asin", "(/ 1 (sqrt (* (- 1 x) (+ 1 x))))", native="asin",
            latex=r"\arcsin\left({x}\right)", domain=((-0.9, 0.9),)),
-    _unary("acos", "inverse cosine", "acos", "(/ -1 (sqrt (* (- 1 x) (+ 1 x))))",
+    _unary("acos", "inverse cosine", "acos", "(/ -1 (sqrt (* (- 1 x) (+ 1 x))))", native="acos",
            latex=r"\arccos\left({x}\right)", domain=((-0.9, 0.9),)),
-    _unary("atan", "inverse tangent", "atan", "(/ 1 (+ 1 (** x 2)))",
+    _unary("atan", "inverse tangent", "atan", "(/ 1 (+ 1 (** x 2)))", native="atan",
            latex=r"\arctan\left({x}\right)"),
     Op("atan2", "the angle of the point (second, first)", (2, 2), "atan2",
        ("(where (= (hypot x y) 0) 0 (/ (/ y (hypot x y)) (hypot x y)))",
        "(where (= (hypot x y) 0) 0 (- (/ (/ x (hypot x y)) (hypot x y))))"),
+       native="atan2",
        latex=r"\operatorname{{atan2}}\left({x}, {y}\right)", domain=((0.2, 3), (0.2, 3)),
        example="(atan2 y x)"),
     _unary("sinh", "hyperbolic sine", "sinh", "(cosh x)",
@@ -188,7 +189,7 @@ _add(
            "(where (< (abs x) 0.05)"
            " (* x (+ (/ (* -1 (** pi 2)) 3) (* (** x 2) (+ (/ (** pi 4) 30) (* (** x 2)"
            " (+ (/ (* -1 (** pi 6)) 840) (* (** x 2) (/ (** pi 8) 45360))))))))"
-           " (/ (- (cos (* pi x)) out) x))"),
+           " (/ (- (cos (* pi x)) out) x))", native="sinc"),
 )
 
 # ---- of statistics and learning ------------------------------------------------------------------
@@ -203,9 +204,10 @@ _add(
            native="relu",
            exact=True, domain=((0.2, 3),), rules=(("(relu (relu x))", "(relu x)"),)),
     _unary("erf", "error function: the share of a normal distribution within x √2 deviations", "",
-           f"(* {2 / math.sqrt(math.pi)!r} (exp (- (** x 2))))", means=special.ERF),
+           f"(* {2 / math.sqrt(math.pi)!r} (exp (- (** x 2))))", native="erf", means=special.ERF),
     _unary("erfc", "1 - erf(x), exact for large x", "",
-           f"(* {-2 / math.sqrt(math.pi)!r} (exp (- (** x 2))))", means=special.ERFC),
+           f"(* {-2 / math.sqrt(math.pi)!r} (exp (- (** x 2))))", native="erfc",
+           means=special.ERFC),
     _unary("lgamma", "logarithm of the absolute value of the gamma function", "", "(digamma x)",
            means=special.LGAMMA, latex=r"\ln\left|\Gamma\left({x}\right)\right|",
            domain=((0.2, 4),)),

@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from .expr import OPS, Call, Expr, Num, Op, Sym, formula, postorder, substitute
 
 REDUCTIONS = {"sum": "+", "amin": "min", "amax": "max"}
 """Reductions over rows, and the operation that joins two results."""
 
+LONG = 1500
+"""Nodes from which a program is taken as it is, since compiling it is what takes the time."""
 FMA = Op("fma", "x y + z, rounded once", (3, 3), native="llvm.fma")
 
 
@@ -69,22 +72,27 @@ def is_reduction(node: Expr) -> bool:
 def plan(outputs: Sequence[Expr], row_names: Iterable[str]) -> Plan:
     """The plan of scalar expressions (see unroll.py), given which names differ by row."""
     names = set(row_names)
-    outputs = _fused(*_pulled(outputs, names))
-    rows: set[Expr] = set()
+    outputs, rows = _pulled(outputs, names)
+    order = postorder(*outputs)
+    if len(order) <= LONG:
+        outputs = _fused(outputs, order, rows)
+        order = postorder(*outputs)
+    rows = set()
     level: dict[Expr, int] = {}
     reductions: list[list[Call]] = []
-    for node in postorder(*outputs):
-        if not isinstance(node, Call):
+    for node in order:
+        if type(node) is not Call:
             level[node] = 0
-            if isinstance(node, Sym) and node.name in names:
+            if type(node) is Sym and node.name in names:
                 rows.add(node)
             continue
-        at = max([level[arg] for arg in node.args], default=0)
-        if is_reduction(node):
+        op, args, _ = node.key
+        at = max([level[arg] for arg in args], default=0)
+        if op.name in REDUCTIONS:
             reductions += [[] for _ in range(at + 1 - len(reductions))]
             reductions[at].append(node)
             at += 1
-        elif any(arg in rows for arg in node.args):
+        elif not rows.isdisjoint(args):
             rows.add(node)
         level[node] = at
     return Plan(outputs, rows, level, reductions)
@@ -100,26 +108,32 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
     new: dict[Expr, Expr] = {}
     count = _call("rows")
     for node in postorder(*outputs):
-        if not isinstance(node, Call):
-            if isinstance(node, Sym) and node.name in names:
+        if type(node) is not Call:
+            if type(node) is Sym and node.name in names:
                 rows.add(node)
             new[node] = node
             continue
-        args = tuple([new[arg] for arg in node.args])
-        name = node.op.name
-        if name in ("sum", "mean", "amin", "amax") and not node.options:
+        op, old, options = node.key
+        args = tuple([new[arg] for arg in old])
+        name = op.name
+        if name in ("sum", "mean", "amin", "amax") and not options:
             new[node] = _reduction(name, args[0], rows, count)
             continue
         if name == "*" and len(args) > 2:
             args = _steady_first(args, rows)
-        if name == "**" and isinstance(args[1], Num) and args[1].value in POWERS:
-            made = substitute([formula(POWERS[args[1].value])], {Sym("x"): args[0]})[0]
+        if name == "**" and type(args[1]) is Num and args[1].value in POWERS:
+            made = substitute([_power(args[1].value)], {Sym("x"): args[0]})[0]
         else:
-            made = node if args == node.args else Call(node.op, args, node.options)
+            made = node if args == old else Call(op, args, options)
         new[node] = made
-        if any(arg in rows for arg in args):
+        if not rows.isdisjoint(args):
             rows.add(made)
     return [new[output] for output in outputs], rows
+
+
+@cache
+def _power(exponent: float) -> Expr:
+    return formula(POWERS[exponent])
 
 
 def _steady_first(args: tuple[Expr, ...], rows: set[Expr]) -> tuple[Expr, ...]:
@@ -171,9 +185,8 @@ def _split(e: Expr, rows: set[Expr]) -> tuple[list[Expr], list[Expr], Expr]:
     return over, under, core[0] if len(core) == 1 else _call("*", *core)
 
 
-def _fused(outputs: list[Expr], rows: set[Expr]) -> list[Expr]:
+def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[Expr]:
     """Products that are only added, fused with the sum; where rows change them."""
-    order = postorder(*outputs)
     uses: Counter[Expr] = Counter(outputs)
     for node in order:
         if isinstance(node, Call):

@@ -7,7 +7,6 @@ changed since, Lark computes it anew.
 
 from __future__ import annotations
 
-import gc
 import re
 import unicodedata
 import zlib
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .errors import Incomplete, NablispError, Source, Span
 from .forms import Array, Form, Keyword, List, Number, String, Symbol
-from .limits import Budget
+from .limits import Budget, no_collection
 
 Token = re.Match[str]
 Forms = list[Form]
@@ -34,14 +33,8 @@ def read(text: str, *, name: str = "<input>", budget: Budget | None = None) -> F
     source = Source(name, text.removeprefix("\ufeff"))
     if not text.isascii() and (found := re.search(_TREACHEROUS, source.text)):
         raise _misplaced(source, found.start())
-    # Python's cycle collector doubles the time, and what is read here holds no cycles.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with no_collection():
         return _parse(source, budget)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _parse(source: Source, budget: Budget) -> Forms:

@@ -48,10 +48,12 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
     NablispError "unavailable" names an operation that has no scalar form, or says that there would
     be more than `most` operations.
     """
+    order = postorder(*outputs)
+    if len(order) <= most and _is_unrolled(order, shapes):
+        return [_array([output]).reshape(()) for output in outputs]
     known: dict[Expr, Shape] = {}
     for output in outputs:
         shape_of(output, shapes, known)
-    order = postorder(*outputs)
     found: dict[Expr, Any] = {}
     made = 0
     for node in order:
@@ -82,6 +84,33 @@ def _unable(node: Call) -> NablispError:
     return NablispError(
         "unavailable", f"native has no {node.op.name}", hint=f"it occurs in {brief(node)}"
     )
+
+
+def _is_unrolled(order: Sequence[Expr], shapes: ShapeEnv) -> bool:
+    """Is this one number for each row already, or none, and every reduction over rows?"""
+    rows: set[Expr] = set()
+    for node in order:
+        if type(node) is Call:
+            op, args, options = node.key
+            if op.shape is not None:
+                if op.name not in _REDUCTIONS or options or args[0] not in rows:
+                    return False
+            elif not (op.native or op.means):
+                return False
+            elif not rows.isdisjoint(args):
+                rows.add(node)
+        elif type(node) is Sym:
+            shape = shapes.get(node.name, ())
+            if shape == (ROWS,):
+                rows.add(node)
+            elif shape:
+                return False
+        elif type(node) is Const:
+            return False
+    return True
+
+
+_REDUCTIONS = ("sum", "mean", "amin", "amax")
 
 
 def _count(node: Expr, shape: Shape, known: Mapping[Expr, Shape]) -> int:

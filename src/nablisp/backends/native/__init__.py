@@ -23,6 +23,7 @@ import numpy as np
 from ...arrays import whole
 from ...evaluate import ROWS as COUNT
 from ...expr import Expr
+from ...limits import no_collection
 from ...plan import plan
 from ...shapes import ROWS, ShapeEnv
 from ...unroll import cells_of, class_columns, unroll
@@ -58,6 +59,18 @@ class Program:
         stops: int = 0,
     ) -> None:
         began = perf_counter()
+        with no_collection():
+            self._build(outputs, names, shapes, most, stops)
+        self.seconds = perf_counter() - began
+
+    def _build(
+        self,
+        outputs: Sequence[Expr],
+        names: Sequence[str],
+        shapes: ShapeEnv,
+        most: int,
+        stops: int,
+    ) -> None:
         self.shapes = {name: shapes.get(name, ()) for name in names}
         self.groups = unroll(outputs, self.shapes, most)
         flat = [cell for group in self.groups for cell in group.reshape(-1)]
@@ -69,6 +82,7 @@ class Program:
         self.outputs, self.stored = split.outputs[stops:], writer.stored
         self.first_input, self.first_output = writer.first_input, writer.first_output
         self.cells = writer.layout.size
+        self.constants = writer.constants()
         self.places = {
             name: [(i, writer.layout.columns[cell]) for i, cell in enumerate(cells)
                    if cell in writer.layout.columns]
@@ -80,7 +94,6 @@ class Program:
         self.operations = len(split.level)
         self.text = writer.text
         self.machine = _compiled(self.text, writer.optimise)
-        self.seconds = perf_counter() - began
 
 
 _MACHINES: OrderedDict[str, Machine] = OrderedDict()
@@ -106,6 +119,7 @@ class Memory:
         self.address = self.context.ctypes.data
         self.flag = self.context[FIELDS["flag"] : FIELDS["flag"] + 1]
         self.cells = np.zeros(program.cells)
+        self.cells[list(program.constants)] = list(program.constants.values())
         pointers = sum(map(len, program.places.values())) + len(program.stored)
         self.pointers = np.zeros(max(pointers, 1), dtype=np.int64)
         self.columns: Any = None

@@ -26,6 +26,9 @@ CONVENTION = (
     "aarch64_vector_pcs" if platform.machine() in ("aarch64", "arm64") else "intel_ocl_bicc"
 )
 """How kernels are called: so that half of the vector registers keep what they hold."""
+_PLAIN = frozenset(("fadd", "fsub", "fmul", "fdiv"))
+FEW = 12
+"""Nodes of a kernel that is always written out: it is shorter than a call."""
 _SUFFIX = {"number": "f64", "bits": "i64", "boolean": "i1"}
 
 
@@ -110,14 +113,14 @@ class Code:
     def __init__(self, module: Module, lanes: int, prefix: str = "v") -> None:
         self.module, self.lanes, self.prefix = module, lanes, prefix
         self.lines: list[str] = []
+        self.types = {k: t if lanes == 1 else f"<{lanes} x {t}>" for k, t in _TYPES.items()}
         self.known: dict[Any, Value] = {}
         self.negated: dict[Value, Value] = {}
         self.count = 0
 
     def type(self, kind: str) -> str:
         """The type of a kind of value at this width."""
-        one = _TYPES[kind]
-        return one if self.lanes == 1 else f"<{self.lanes} x {one}>"
+        return self.types[kind]
 
     def name(self) -> str:
         """A register that is not taken yet."""
@@ -126,7 +129,8 @@ class Code:
 
     def line(self, text: str, kind: str) -> Value:
         """An instruction with a result."""
-        out = self.name()
+        self.count += 1
+        out = f"%{self.prefix}{self.count}"
         self.lines.append(f"{out} = {text}")
         return Value(out, kind)
 
@@ -151,8 +155,8 @@ class Code:
             if not args:
                 assert op.identity is not None
                 return self.leaf(Num(op.identity))
-            out, *rest = args
-            for arg in rest:
+            out = args[0]
+            for arg in args[1:]:
                 out = self._once(op, native, (out, arg), options)
             return out
         return self._once(op, native, tuple(args), options)
@@ -169,12 +173,17 @@ class Code:
         return found
 
     def _written(self, op: Op, native: str, args: tuple[Value, ...], options: Options) -> Value:
+        kind = op.result
+        if native in _PLAIN:
+            a, b = args
+            return self.line(f"{native} {self.types[a.kind]} {a.text}, {b.text}", kind)
         if not native or native in KERNELS:
             name = native or op.name
-            return self.kernel(name, args) if self.module.inline else self.called(name, args)
+            if self.module.inline or len(kernel_formula(name, len(args))[2]) <= FEW:
+                return self.kernel(name, args)
+            return self.called(name, args)
         if special := _SPECIAL.get(native):
             return special(self, args, dict(options))
-        kind = op.result
         if native.startswith("llvm."):
             t = self.type(kind)
             name = f"@{native}.{'' if self.lanes == 1 else f'v{self.lanes}'}{_SUFFIX[kind]}"

@@ -38,7 +38,7 @@ class Machine:
         host, processor, features = _host()
         target = host.create_target_machine(  # which the engine comes to own
             cpu=processor, features=features, opt=2 if optimise else 0,
-            codemodel="jitdefault", jit=True,
+            codemodel="small", jit=True,
         )  # fmt: skip
         module = llvm.parse_assembly(f"{text}\n{ATTRIBUTES}\n")
         module.triple = target.triple

@@ -12,15 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...expr import OPS, Call, Expr, Sym, postorder
-from ...plan import REDUCTIONS, Plan, is_reduction
+from ...expr import OPS, Call, Expr, Num, Sym, as_float, postorder
+from ...plan import LONG, REDUCTIONS, Plan, is_reduction
 from ...shapes import is_boolean
 from .emit import LANES, Code, Module, Value, number_text
 from .rows import Block
 
 WIDE = f"<{LANES} x double>"
-LONG = 1500
-"""Operations from which LLVM, whose time grows faster than the program, is told not to optimise."""
 
 
 @dataclass(slots=True)
@@ -30,6 +28,8 @@ class Layout:
     cells: dict[Expr, int] = field(default_factory=dict)
     columns: dict[Expr, int] = field(default_factory=dict)
     """pointers of columns, then of outputs by row"""
+    constants: dict[Expr, int] = field(default_factory=dict)
+    """in a long program: the first of eight cells that hold a number"""
     size: int = 0
 
     def cell(self, node: Expr) -> int:
@@ -50,7 +50,8 @@ class Writer:
 
     def __init__(self, plan: Plan, inputs: Sequence[Expr], stops: int = 0) -> None:
         self.plan, self.stops = plan, stops
-        self.module = Module()
+        short = len(plan.level) <= LONG
+        self.module = Module(short)
         self.layout = Layout()
         self.rows_cell = self.layout.cell(Call(OPS["rows"], ()))
         self.first_input = self.layout.size
@@ -66,11 +67,11 @@ class Writer:
             for i, o in enumerate(dict.fromkeys(o for o in plan.outputs if o in plan.rows))
         }
         """outputs by row, each with its pointer: these come after the columns'"""
-        self.optimise = len(plan.level) <= LONG
+        self.optimise = short
+        """LLVM's time grows faster than a function: a long one it is told to take as it is"""
         self.sets: list[int] = []
-        self.uses = Counter(
-            arg for n in plan.level if isinstance(n, Call) for arg in n.args
-        ) + Counter(plan.outputs)
+        self.uses = Counter(plan.outputs)
+        self.uses.update(a for n in plan.level if type(n) is Call for a in n.key[1])
         needs = [self._row_nodes(p) for p in range(plan.passes)]
         self._give_cells(needs)
         for p in range(plan.passes):
@@ -78,6 +79,15 @@ class Writer:
             self._block(p, needs[p])
         self._stage(plan.passes)
         self.text = self.module.text()
+
+    def constants(self) -> dict[int, float]:
+        """What cells hold from the beginning."""
+        return {
+            cell + lane: as_float(node.value)
+            for node, cell in self.layout.constants.items()
+            if isinstance(node, Num)
+            for lane in range(LANES)
+        }
 
     # ---- which function needs what ---------------------------------------------------------------
 
@@ -102,7 +112,8 @@ class Writer:
     def _row_nodes(self, p: int) -> list[Expr]:
         """The nodes by row that pass p computes, in order."""
         rows = self.plan.rows
-        return [n for n in postorder(*self._roots(p)) if n in rows] if self._roots(p) else []
+        roots = self._roots(p)
+        return [n for n in postorder(*roots) if n in rows] if roots else []
 
     def _give_cells(self, needs: list[list[Expr]]) -> None:
         """A cell for every scalar that one function leaves for another."""
@@ -110,16 +121,17 @@ class Writer:
         for p in range(plan.passes):
             for reduction in self._reductions(p):
                 cell(reduction)
+        rows, level = plan.rows, plan.level
         for nodes in needs:
             for node in nodes:
-                if isinstance(node, Call):
-                    for arg in node.args:
-                        if arg not in plan.rows and isinstance(arg, Call):
+                if type(node) is Call and not rows.issuperset(node.key[1]):
+                    for arg in node.key[1]:
+                        if arg not in rows and type(arg) is Call:
                             cell(arg)
-        for node, at in plan.level.items():
-            if isinstance(node, Call) and node not in plan.rows and not is_reduction(node):
-                for arg in node.args:
-                    if plan.level[arg] < at and isinstance(arg, Call):
+        for node, at in level.items():
+            if at and type(node) is Call and node not in rows and not is_reduction(node):
+                for arg in node.key[1]:
+                    if level[arg] < at and type(arg) is Call:
                         cell(arg)
         for output in plan.outputs:
             early = plan.level[output] < plan.passes
@@ -189,7 +201,12 @@ class Writer:
         code = Code(self.module, 1, "s")
         for node in nodes:
             for arg in node.args if isinstance(node, Call) else ():
-                if arg not in self.plan.rows and arg not in scalars:
+                if arg in self.plan.rows or arg in scalars or arg in self.layout.constants:
+                    continue
+                if type(arg) is Num and not self.optimise and type(arg.value) is not bool:
+                    self.layout.constants[arg] = self.layout.size
+                    self.layout.size += LANES
+                else:
                     scalars[arg] = self._splat(code, arg)
         block = Block(
             self.module,
@@ -198,6 +215,7 @@ class Writer:
             {o: k for o, k in self.stored.items() if self.plan.level[o] == p},
             self._reductions(p),
             self.uses,
+            self.layout.constants,
         )
         lines, sets = block.write(code.lines, scalars)
         self.sets.append(sets)

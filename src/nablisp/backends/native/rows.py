@@ -21,6 +21,8 @@ ZERO = "zeroinitializer"
 ONES = f"<{LANES} x i1>"
 LIGHT = 40
 """Lines up to which a program is light."""
+PART = 200
+"""Nodes in a basic block."""
 FEW = 4
 """Up to this many columns a light one takes sixteen rows a turn, for registers are enough."""
 
@@ -30,7 +32,8 @@ class Block:
     """What one pass does with a row.
 
     `nodes` are what it computes, in order; `columns` and `outputs` the places of pointers;
-    `reductions` take their arguments from the nodes; `uses` counts how often a node is used.
+    `reductions` take their arguments from the nodes; `uses` counts how often a node is used;
+    `constants` are the cells of numbers that are not written into the code.
     """
 
     module: Module
@@ -39,6 +42,7 @@ class Block:
     outputs: Mapping[Expr, int]
     reductions: Sequence[Call]
     uses: Counter[Expr]
+    constants: Mapping[Expr, int]
 
     def write(self, setup: Sequence[str], scalars: Mapping[Expr, Value]) -> tuple[list[str], int]:
         """The function's lines, after those that load `scalars`; and the sets of accumulators."""
@@ -49,9 +53,7 @@ class Block:
                 f"%c{k} = load ptr, ptr %c{k}.at",
                 f"%p{k} = getelementptr double, ptr %c{k}, i64 %row",
             ]
-        trial = Code(self.module, LANES)
-        self._formulas(trial, dict(scalars) | self._loads(trial, "%j", False))
-        light = len(trial.lines) <= LIGHT
+        light = self._is_light(scalars)
         sets = 2 if light and len(self.columns) <= FEW else 1
         empty = [f"splat (double {number_text(IDENTITY[r.op.name])})" for r in self.reductions]
         if light:
@@ -65,6 +67,13 @@ class Block:
                     f"store {WIDE} %{f'a{r}.{u}' if u else f'b{r}'}, ptr %o{r}.{u}, align 8",
                 ]
         return [*lines, "ret void"], sets
+
+    def _is_light(self, scalars: Mapping[Expr, Value]) -> bool:
+        if len(self.nodes) > LIGHT:
+            return False
+        trial = Code(self.module, LANES)
+        self._formulas(trial, dict(scalars) | self._loads(trial, "%j", False))
+        return len(trial.lines) <= LIGHT
 
     # ---- the two shapes of the loop --------------------------------------------------------------
 
@@ -174,14 +183,26 @@ class Block:
     def _formulas(self, code: Code, values: dict[Expr, Value]) -> None:
         """What is computed of a row, added to the values."""
         fused = self._fused
-        for node in self.nodes:
-            if isinstance(node, Call) and node not in fused:
+        call, lines, constants = code.call, code.lines, self.constants
+        for i, node in enumerate(self.nodes, 1):
+            if type(node) is Call and node not in fused:
                 op, args, options = node.key
-                values[node] = code.call(op, [values[arg] for arg in args], options)
+                given = [
+                    self._constant(code, arg) if arg in constants else values[arg] for arg in args
+                ]
+                values[node] = call(op, given, options)
+            if not i % PART:  # LLVM's time grows faster than a basic block
+                lines.append(f"br label %part{i}\npart{i}:")
         for node in fused:  # but for the last factor, so that both ends of a heavy turn share it
             assert isinstance(node, Call)
             *head, _ = [values[arg] for arg in node.args]
             values[node] = code.call(OPS["*"], head) if len(head) > 1 else head[0]
+
+    def _constant(self, code: Code, node: Expr) -> Value:
+        """A number from its cells: in a long program, quicker to compile than one in the code."""
+        place = code.name()
+        code.lines.append(f"{place} = getelementptr double, ptr %cells, i64 {self.constants[node]}")
+        return code.line(f"load {WIDE}, ptr {place}, align 8", "number")
 
     def _joins(self, code: Code, values: Mapping[Expr, Value], old: Sequence[str]) -> list[Value]:
         """The accumulators with this turn's rows."""
