@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ class Result:
     seconds: float
     history: dict[str, np.ndarray[Any, Any]] = field(repr=False)
     method: str = ""
-    notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """what was noticed while it ran; `notes` are these and what the curvature advises"""
     held_loss: float | None = None
     se: dict[str, float] | None = None
     cov: np.ndarray[Any, Any] | None = None
@@ -76,6 +78,20 @@ class Result:
     trouble: Expr | None = None
     """the sub-expression that stopped being finite"""
     work: Work | None = None
+    advise: Callable[[], list[str]] | None = field(default=None, repr=False)
+    """makes the advice, when somebody first asks for it: it may take as long as some steps"""
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks about the run, and advice for the next."""
+        if self.advise is not None:
+            self.remarks += self.advise()
+            self.advise = None
+        return self.remarks
+
+    def __reduce__(self) -> tuple[object, ...]:
+        _ = self.notes  # the advice itself, not what makes it
+        return Result, tuple(getattr(self, field.name) for field in fields(self))
 
     def parts(self) -> dict[str, Any]:
         """What `(get r :key)` finds, by key."""

@@ -377,5 +377,5 @@ def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
     if result.trouble is not None:
         span = session.origins.get(result.trouble)
         if span is not None:
-            result.notes[0] += f" ({span.file}:{span.line}:{span.column})"
+            result.remarks[0] += f" ({span.file}:{span.line}:{span.column})"
     return result

@@ -553,15 +553,9 @@ class _Run:
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
         history = {n: np.append(v, loss if n == "loss" else params[n]) for n, v in records.items()}
-        bend = self._curvature(params, status)
-        if (
-            status == "converged"
-            and bend is not None
-            and bend.eigenvalues[0] < -1e-9 * max(abs(e) for e in bend.eigenvalues)
-        ):
+        if status == "converged" and self._is_saddle(params):
             status = "stalled"
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
-        notes += self._advice(status, bend)
         return Result(
             "train",
             status,
@@ -578,15 +572,22 @@ class _Run:
             float(self.at(params, self.held)[0]) if self.held else None,
             trouble=trouble,
             work=self.work,
+            advise=lambda: self._advice(status, params),
         )
 
     def _sound(self, loss: Any, slopes: Sequence[Any]) -> bool:
         finite = np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)
         return bool(finite and loss <= self.ceiling)
 
-    def _curvature(self, params: Mapping[str, Any], status: str) -> Curvature | None:
-        if self.row.name not in ("gd", "momentum", "nesterov") and status != "converged":
-            return None
+    def _is_saddle(self, params: Mapping[str, Any]) -> bool:
+        """Does the loss fall in some direction, though the gradient is 0?"""
+        bend = self._curvature(params)
+        if bend is None:
+            return False
+        return bend.eigenvalues[0] < -1e-9 * max(abs(e) for e in bend.eigenvalues)
+
+    def _curvature(self, params: Mapping[str, Any]) -> Curvature | None:
+        """The curvature of the loss over all rows."""
 
         def values(cells: Sequence[Expr]) -> list[Any]:
             by = None if self.options.backend == "native" else self.options.backend
@@ -604,8 +605,13 @@ class _Run:
         where = f", row {self.kept[row]}" if row is not None else ""
         return [f"at step {done}{where}: {brief(node)} became {number(value)}"], node
 
-    def _advice(self, status: str, bend: Curvature | None) -> list[str]:
-        if bend is None or self.row.name not in ("gd", "momentum", "nesterov"):
+    def _advice(self, status: str, params: Mapping[str, Any]) -> list[str]:
+        """Rates that would do, where one did not."""
+        descends = self.row.name in ("gd", "momentum", "nesterov")
+        if not descends or status not in ("steps", "diverged", "time"):
+            return []
+        bend = self._curvature(params)
+        if bend is None:
             return []
         notes = []
         if status == "diverged" and np.isfinite(bend.limit):
@@ -613,8 +619,7 @@ class _Run:
                 f"the largest stable learning rate for this loss is about {bend.limit:.6g}"
             )
         one_rate = not self.options.rates and self.options.schedule is None
-        unfinished = status in ("steps", "diverged", "time")
-        if one_rate and unfinished and bend.condition > 100 and bend.rates and len(self.moving) > 1:
+        if one_rate and bend.condition > 100 and bend.rates and len(self.moving) > 1:
             rates = " ".join(f"({n} {r:.4g})" for n, r in bend.rates.items())
             what = f"{bend.condition:.4g}" if np.isfinite(bend.condition) else "infinite"
             notes.append(
