@@ -122,7 +122,7 @@ def ours(model: Model, columns: dict[str, Array], backend: str, threads: int) ->
         found = nablisp.train(loss, model.start, data=columns, steps=steps, **options)
         if found.steps != steps:
             raise RuntimeError(f"{found.status} after {found.steps} steps")
-        return found.seconds, list(found.params.values()), found.history["loss"][:-1]
+        return found.work.ran, list(found.params.values()), found.history["loss"][:-1]
 
     return run
 

@@ -56,11 +56,11 @@ class Program:
         names: Sequence[str],
         shapes: ShapeEnv,
         most: int,
-        stops: int = 0,
+        step: tuple[int, int] | None = None,
     ) -> None:
         began = perf_counter()
         with no_collection():
-            self._build(outputs, names, shapes, most, stops)
+            self._build(outputs, names, shapes, most, step)
         self.seconds = perf_counter() - began
 
     def _build(
@@ -69,7 +69,7 @@ class Program:
         names: Sequence[str],
         shapes: ShapeEnv,
         most: int,
-        stops: int,
+        step: tuple[int, int] | None,
     ) -> None:
         self.shapes = {name: shapes.get(name, ()) for name in names}
         self.groups = unroll(outputs, self.shapes, most)
@@ -78,8 +78,8 @@ class Program:
         split = plan(flat, [cell.name for cells in by_row.values() for cell in cells])
         self.scalars = [n for n in names if n not in by_row and n != COUNT]
         inputs = [c for n in self.scalars for c in cells_of(n, self.shapes[n]).reshape(-1)]
-        writer = Writer(split, inputs, stops)
-        self.outputs, self.stored = split.outputs[stops:], writer.stored
+        writer = Writer(split, inputs, step)
+        self.outputs, self.stored = split.outputs, writer.stored
         self.first_input, self.first_output = writer.first_input, writer.first_output
         self.cells = writer.layout.size
         self.constants = writer.constants()
@@ -312,14 +312,11 @@ class Stepper:
     ) -> None:
         self.step, self.names = step, list(step.next)
         outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
-        self.program = Program(outputs, [*self.names, *columns], shapes, most, len(step.stop))
+        counts = len(step.stop), len(step.emit)
+        self.program = Program(outputs, [*self.names, *columns], shapes, most, counts)
         self.memory = memory = Memory(self.program, threads)
         self.seconds, self.text, self.threads = self.program.seconds, self.program.text, threads
         memory["record_size"] = len(step.emit)
-        memory["record_cell"] = self.program.first_output
-        memory["state_size"] = self.program.first_output - self.program.first_input
-        memory["state_cell"] = self.program.first_input
-        memory["next_cell"] = self.program.first_output + len(step.emit)
 
     def __call__(
         self,

@@ -13,7 +13,7 @@ and go on when it is called again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -21,9 +21,9 @@ from typing import Any
 from .emit import LANES
 from .engine import Machine
 
-BLOCK = 1024
+BLOCK = 4096
 """Rows between two sums of accumulators."""
-SEGMENT = 16 * BLOCK
+SEGMENT = 4 * BLOCK
 """Rows that one thread takes at a time, and between looks at the flag."""
 DONE, LEFT, STOPPED = 0, 1, 2
 """What `run` returns: after the last step, at the flag, and when a step gives a reason to stop."""
@@ -37,8 +37,7 @@ _OWN = (
     "windows", "windows_ptr",  # pairs of first row and end, taken in turn
     "passes",
     "cells_ptr", "columns_ptr",
-    "record_ptr", "record_size", "record_cell",  # where the next record goes; its size; first cell
-    "state_size", "state_cell", "next_cell",
+    "record_ptr", "record_size",  # where the next record goes, and how many numbers it is
     "places_ptr",  # accumulators of segments
     "stages_ptr", "blocks_ptr", "last_ptr",
     "reductions_ptr",  # of every pass: see REDUCTIONS
@@ -58,12 +57,17 @@ and the cell of the first. They lie in the order sums, smallest, largest."""
 _WIDE = f"<{LANES} x double>"
 
 
+Join = Callable[[str, str, int], str]
+"""One value made of two, at a number of lanes."""
+
+
 class _Writer:
     """Lines of a function on the context `%c`; variables live on its stack."""
 
     def __init__(self) -> None:
         self.variables: list[str] = []
         self.lines: list[str] = []
+        self.here = "0"  # the label of the basic block that is being written
         self.count = 0
 
     def new(self, text: str) -> str:
@@ -73,6 +77,8 @@ class _Writer:
 
     def do(self, text: str) -> None:
         self.lines.append(text)
+        if text.endswith(":"):
+            self.here = text[text.rindex("\n") + 1 : -1]
 
     def field(self, name: str) -> str:
         return self.new(f"getelementptr i64, ptr %c, i64 {FIELDS[name]}")
@@ -80,11 +86,11 @@ class _Writer:
     def get(self, name: str) -> str:
         """The value of a field."""
         t = "ptr" if name.endswith("_ptr") else "i64"
-        return self.new(f"load volatile {t}, ptr {self.field(name)}")
+        return self.new(f"load {t}, ptr {self.field(name)}")
 
     def set(self, name: str, value: Any) -> None:
         t = "ptr" if name.endswith("_ptr") else "i64"
-        self.do(f"store volatile {t} {value}, ptr {self.field(name)}")
+        self.do(f"store {t} {value}, ptr {self.field(name)}")
 
     def variable(self, value: Any) -> str:
         at = f"%variable{len(self.variables)}"
@@ -124,22 +130,36 @@ class _Writer:
     def store(self, value: str, base: str, index: str) -> None:
         self.do(f"store {_WIDE} {value}, ptr {self.at(base, index, _WIDE)}, align 8")
 
-    def joined(self, a: str, b: str, k: str, facts: dict[str, str], lanes: int) -> str:
-        """Two accumulators as one: their sum, or the smaller or larger; a nan is a nan."""
-        t = "double" if lanes == 1 else f"<{lanes} x double>"
+    def raised(self) -> str:
+        """Is the flag up? Another thread may raise it at any time."""
+        value = self.new(f"load volatile i64, ptr {self.field('flag')}")
+        return self.op("icmp ne", value, 0)
 
-        def choose(test: str, x: str, y: str, a: str, b: str) -> str:
-            bits = "i1" if lanes == 1 else f"<{lanes} x i1>"
-            holds = self.new(f"fcmp {test} {t} {x}, {y}")
-            return self.new(f"select {bits} {holds}, {t} {a}, {t} {b}")
+    def choose(self, test: str, x: str, y: str, a: str, b: str, lanes: int) -> str:
+        """a where the test of x and y holds, else b."""
+        t, bits = ("double", "i1") if lanes == 1 else (f"<{lanes} x double>", f"<{lanes} x i1>")
+        holds = self.new(f"fcmp {test} {t} {x}, {y}")
+        return self.new(f"select {bits} {holds}, {t} {a}, {t} {b}")
 
-        small, large = choose("olt", a, b, a, b), choose("ogt", a, b, a, b)
-        is_least = self.op("icmp ult", k, facts["least"])
-        extreme = self.new(f"select i1 {is_least}, {t} {small}, {t} {large}")
-        extreme = choose("uno", a, a, a, extreme)
-        is_sum = self.op("icmp ult", k, facts["sums"])
-        total = self.new(f"fadd {t} {a}, {b}")
-        return self.new(f"select i1 {is_sum}, {t} {total}, {t} {extreme}")
+    def kinds(self, facts: dict[str, str], step: Any = 1) -> Iterator[tuple[str, Join]]:
+        """The accumulators, sums first, with what makes one of two; a nan is a nan."""
+
+        def total(a: str, b: str, lanes: int) -> str:
+            return self.new(f"fadd {'double' if lanes == 1 else f'<{lanes} x double>'} {a}, {b}")
+
+        with self.count_up(facts["sums"], 0, step) as k:
+            yield k, total
+        with self.count_up(facts["vectors"], facts["sums"], step) as k:
+            is_least = self.op("icmp ult", k, facts["least"])
+
+            def extreme(a: str, b: str, lanes: int) -> str:
+                small = self.choose("olt", a, b, a, b, lanes)
+                large = self.choose("ogt", a, b, a, b, lanes)
+                t = "double" if lanes == 1 else f"<{lanes} x double>"
+                found = self.new(f"select i1 {is_least}, {t} {small}, {t} {large}")
+                return self.choose("uno", a, a, a, found, lanes)
+
+            yield k, extreme
 
     def label(self, label: str) -> None:
         self.do(f"br label %{label}\n{label}:")
@@ -158,19 +178,14 @@ class _Writer:
         """A loop over numbers from `start` to before `end`."""
         self.count += 1
         head, body, out = (f"{word}{self.count}" for word in ("head", "body", "out"))
-        at = self.variable(start)
+        before, i, place = self.here, f"%i{self.count}", len(self.lines) + 1
         self.label(head)
-        i = self.read(at)
+        self.lines.append("")
         self.do(f"br i1 {self.op('icmp ult', i, end)}, label %{body}, label %{out}\n{body}:")
         yield i
-        self.write(at, self.op("add", i, step))
+        following = self.op("add", i, step)
+        self.lines[place] = f"{i} = phi i64 [ {start}, %{before} ], [ {following}, %{self.here} ]"
         self.do(f"br label %{head}\n{out}:")
-
-    def copy(self, into: str, source: str, size: str) -> None:
-        """Numbers from one place to another."""
-        with self.count_up(size) as i:
-            value = self.new(f"load i64, ptr {self.at(source, i)}")
-            self.do(f"store i64 {value}, ptr {self.at(into, i)}")
 
     def leave(self, value: Any) -> None:
         """Return, from inside a block."""
@@ -185,9 +200,8 @@ def _combine() -> str:
     """The accumulators of two blocks or segments as one."""
     w = _Writer()
     facts = w.pass_of(w.get("pass"))
-    with w.count_up(facts["vectors"]) as k:
-        a, b = w.vector("%into", k), w.vector("%other", k)
-        w.store(w.joined(a, b, k, facts, LANES), "%into", k)
+    for k, join in w.kinds(facts):
+        w.store(join(w.vector("%into", k), w.vector("%other", k), LANES), "%into", k)
     w.do("ret void")
     return w.text("internal void @combine(ptr %c, ptr %into, ptr %other)")
 
@@ -200,20 +214,18 @@ def _finish() -> str:
     none = w.op("icmp eq", w.get("segments"), 0)
     with w.when(none), w.count_up(facts["vectors"]) as k:  # a sum is 0, an extreme is asked by none
         w.store("zeroinitializer", places, k)
-    cell = w.variable(facts["cell"])
-    with w.count_up(facts["vectors"], 0, facts["sets"]) as k:
-        out = w.vector(places, k)
-        with w.when(w.op("icmp ugt", facts["sets"], 1)):
-            second = w.vector(places, w.op("add", k, 1))
-            w.store(w.joined(out, second, k, facts, LANES), places, k)
+    shift = w.op("sub", facts["sets"], 1)  # of one set or two
+    for k, join in w.kinds(facts, facts["sets"]):
+        with w.when(w.op("icmp ne", shift, 0)):
+            w.store(
+                join(w.vector(places, k), w.vector(places, w.op("add", k, 1)), LANES), places, k
+            )
         out, width = w.vector(places, k), LANES
         while width > 1:
             width //= 2
-            low, high = _half(w, out, width, 0), _half(w, out, width, width)
-            out = w.joined(low, high, k, facts, width)
-        at = w.read(cell)
+            out = join(_half(w, out, width, 0), _half(w, out, width, width), width)
+        at = w.op("add", facts["cell"], w.op("lshr", k, shift))
         w.do(f"store double {out}, ptr {w.at(cells, at)}")
-        w.write(cell, w.op("add", at, 1))
     w.do("ret void")
     return w.text("internal void @finish(ptr %c)")
 
@@ -259,7 +271,7 @@ def _take() -> str:
     """Work on segments until none is left of the pass, or the flag is up."""
     w = _Writer()
     w.label("again")
-    with w.when(w.op("icmp ne", w.get("flag"), 0)):
+    with w.when(w.raised()):
         w.do("ret void\nstay:")
     ticket = w.new(f"load atomic i64, ptr {w.field('ticket')} acquire, align 8")
     left = w.op("and", ticket, 2**32 - 1)
@@ -289,13 +301,11 @@ def _help() -> str:
     w = _Writer()
     spins = w.variable(0)
     w.label("again")
-    with w.when(w.op("icmp ne", w.get("leave"), 0)):
+    leave = w.new(f"load volatile i64, ptr {w.field('leave')}")
+    with w.when(w.op("icmp ne", leave, 0)):
         w.do("ret void\nstay:")
     ticket = w.new(f"load atomic i64, ptr {w.field('ticket')} acquire, align 8")
-    idle = w.new(
-        f"or i1 {w.op('icmp eq', w.op('and', ticket, 2**32 - 1), 0)}, "
-        f"{w.op('icmp ne', w.get('flag'), 0)}"
-    )
+    idle = w.new(f"or i1 {w.op('icmp eq', w.op('and', ticket, 2**32 - 1), 0)}, {w.raised()}")
     w.do(f"br i1 {idle}, label %idle, label %work\nwork:")
     w.do("call void @take(ptr %c)")
     w.write(spins, 0)
@@ -331,13 +341,13 @@ def _pass(helped: bool) -> str:
         w.label("waiting")
         done = w.new(f"load atomic i64, ptr {w.field('finished')} acquire, align 8")
         with w.when(w.op("icmp ult", done, segments)):
-            with w.when(w.op("icmp ne", w.get("flag"), 0)):
+            with w.when(w.raised()):
                 w.leave(0)
             _wait(w, spins)
             w.do("br label %waiting\nover:")
     else:
         with w.count_up(segments, w.get("alone")) as i:
-            with w.when(w.op("icmp ne", w.get("flag"), 0)):
+            with w.when(w.raised()):
                 w.set("alone", i)
                 w.leave(0)
             w.do(f"call void @segment(ptr %c, i64 {i})")
@@ -358,14 +368,14 @@ def _pass(helped: bool) -> str:
 
 
 def _run() -> str:
-    """Steps, each of all passes; judged, recorded, taken."""
+    """Steps, each of all passes; the last stage records, judges, and moves the state."""
     w = _Writer()
     cells = w.get("cells_ptr")
     w.label("step")
     taken = w.get("taken")
     with w.when(w.op("icmp uge", taken, w.get("wanted"))):
         w.leave(DONE)
-    with w.when(w.op("icmp ne", w.get("flag"), 0)):
+    with w.when(w.raised()):
         w.leave(LEFT)
     window = w.op("urem", taken, w.get("windows"))
     pair = w.at(w.get("windows_ptr"), w.op("shl", window, 1))
@@ -384,15 +394,12 @@ def _run() -> str:
         w.set("pass", w.op("add", p, 1))
         w.do("br label %pass\nover:")
     w.set("pass", 0)
-    reason = w.new(f"call i64 {w.get('last_ptr')}(ptr {cells})")
-    size, record = w.get("record_size"), w.get("record_ptr")
-    w.copy(record, w.at(cells, w.get("record_cell")), size)
-    w.set("record_ptr", w.at(record, size))
+    record = w.get("record_ptr")
+    reason = w.new(f"call i64 {w.get('last_ptr')}(ptr {cells}, ptr {record})")
+    w.set("record_ptr", w.at(record, w.get("record_size")))
     with w.when(w.op("icmp ne", reason, 0)):
         w.set("reason", reason)
         w.leave(STOPPED)
-    state, following = w.at(cells, w.get("state_cell")), w.at(cells, w.get("next_cell"))
-    w.copy(state, following, w.get("state_size"))
     w.set("taken", w.op("add", taken, 1))
     w.do("br label %step")
     return w.text("i64 @run(ptr %c)")

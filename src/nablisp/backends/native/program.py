@@ -44,12 +44,15 @@ class Writer:
     """Writes a program's functions.
 
     `inputs` are the scalar leaves in the order of their cells, after the number of rows in cell 0;
-    the outputs that are no rows follow. The first `stops` outputs are conditions: the last stage
-    returns the number of the first that holds, counted from 1, or 0.
+    the outputs that are no rows follow. Of a step, the outputs are so many reasons to stop, then so
+    many numbers for the record, then the next state: the last stage writes the record, returns the
+    number of the first reason that holds, counted from 1, or else moves the inputs and returns 0.
     """
 
-    def __init__(self, plan: Plan, inputs: Sequence[Expr], stops: int = 0) -> None:
-        self.plan, self.stops = plan, stops
+    def __init__(
+        self, plan: Plan, inputs: Sequence[Expr], step: tuple[int, int] | None = None
+    ) -> None:
+        self.plan, self.step = plan, step
         short = len(plan.level) <= LONG
         self.module = Module(short)
         self.layout = Layout()
@@ -58,8 +61,8 @@ class Writer:
         for leaf in inputs:
             self.layout.cell(leaf)
         self.first_output = self.layout.size
-        scalars = [o for o in plan.outputs[stops:] if o not in plan.rows]
-        self.layout.size += len(scalars)
+        if step is None:
+            self.layout.size += sum(o not in plan.rows for o in plan.outputs)
         columns = [n for n in plan.level if n in plan.rows and isinstance(n, Sym)]
         self.layout.columns = {node: i for i, node in enumerate(columns)}
         self.stored = {
@@ -149,13 +152,13 @@ class Writer:
             return code.line(f"fcmp une double {value.text}, {number_text(0.0)}", "boolean")
         return value
 
-    def _store(self, code: Code, value: Value, cell: int) -> None:
+    def _store(self, code: Code, value: Value, cell: int, base: str = "%cells") -> None:
         if value.kind == "boolean":
             one, zero = number_text(1.0), number_text(0.0)
             text = f"select i1 {value.text}, double {one}, double {zero}"
             value = code.line(text, "number")
         at = code.name()
-        code.lines.append(f"{at} = getelementptr double, ptr %cells, i64 {cell}")
+        code.lines.append(f"{at} = getelementptr double, ptr {base}, i64 {cell}")
         code.lines.append(f"store double {value.text}, ptr {at}")
 
     def _stage(self, p: int) -> None:
@@ -178,20 +181,25 @@ class Writer:
                 values[node] = code.call(node.op, given, node.options)
                 if node in self.layout.cells:
                     self._store(code, values[node], self.layout.cells[node])
-        if p == plan.passes:
-            cell = self.first_output
-            for output in plan.outputs[self.stops :]:
-                if output not in plan.rows:
-                    self._store(code, value(output), cell)
-                    cell += 1
-            out = Value("0", "bits")
-            for i in range(self.stops, 0, -1):
-                stop = value(plan.outputs[i - 1])
-                out = code.line(f"select i1 {stop.text}, i64 {i}, i64 {out.text}", "bits")
-            code.lines.append(f"ret i64 {out.text}")
-            self.module.function("define i64 @last(ptr %cells)", code.lines)
-        else:
+        if p < plan.passes:
             self.module.function(f"define void @stage{p}(ptr %cells)", [*code.lines, "ret void"])
+            return
+        found = [value(output) for output in plan.outputs if output not in plan.rows]
+        stops, emits = self.step or (0, 0)
+        for i, number in enumerate(found[stops : stops + emits]):
+            self._store(code, number, i, "%record")
+        reason = Value("0", "bits")
+        for i in range(stops, 0, -1):
+            text = f"select i1 {found[i - 1].text}, i64 {i}, i64 {reason.text}"
+            reason = code.line(text, "bits")
+        if stops:
+            holds = code.line(f"icmp ne i64 {reason.text}, 0", "boolean")
+            code.lines.append(f"br i1 {holds.text}, label %end, label %move\nmove:")
+        first = self.first_output if self.step is None else self.first_input
+        for cell, number in enumerate(found[stops + emits :], first):
+            self._store(code, number, cell)
+        lines = [*code.lines, "br label %end\nend:", f"ret i64 {reason.text}"]
+        self.module.function("define i64 @last(ptr %cells, ptr %record)", lines)
 
     # ---- what rows change ------------------------------------------------------------------------
 
