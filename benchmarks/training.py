@@ -9,7 +9,7 @@ is kept. Each tool is a process of its own, all pinned to the same core (with tw
 two); columns and starts are the same, and before anything is timed, parameters and losses after
 some steps are compared. A tool with several ways to do it takes the fastest. Then the tools take
 turns: a run of so many steps that it lasts a while, and its time divided by them; what a first run
-compiles is outside. nablisp's time is `Result.seconds` of one `train`, with nothing subtracted; the
+compiles is outside. nablisp's time is what one `train` spends in its steps (`Result.work.ran`); the
 others' is that of a loop of steps. C needs gcc. A cell is a median (least–most). Threads that wait
 for each other suffer from other work on the machine: compare them where the load is their own.
 """

@@ -62,7 +62,7 @@ RUNS = [
     ("line.gd nope.gd", 2, "2\n3\n[2 1.5]\n", "error: nope.gd"),
     ("--nope", 2, "", "usage: nablisp"),
     ("check line.gd", 2, "", "error: check is not part of this version yet"),
-    ("--threads 2 line.gd", 2, "", "error: --threads is not part of this version yet"),
+    ("--threads 0 line.gd", 2, "", "error: threads must be a whole number from 1 to 1024, not 0"),
     ("--version", 0, f"nablisp {__version__}\n", ""),
     ("-e (+,1,2) -e (*,2,3)", 0, "3\n6\n", ""),
     ("-D x=7 line.gd", 0, "7\n8\n[7 1.5]\n", ""),

@@ -109,7 +109,7 @@ TIDY = [
         "(/ (* height (- x center) (exp (* -0.5 (** (/ (- x center) width) 2)))) (** width 2))",
     ),
     ("(d (sigmoid (* w x)) w)", "(* x (sigmoid (* w x)) (sigmoid (- (* w x))))"),
-    ("(d (max x 0) x)", "(where (> x 0) 1 (where (= x 0) 0.5 0))"),
+    ("(d (max x 0) x)", "(where (= x 0) 0.5 (max 0 (sign x)))"),
     ("(d (where (> x 0) (** x 2) (- x)) x)", "(where (> x 0) (* 2 x) -1)"),
     ("(d (where (> x 0) (log x) 0) x)", "(where (> x 0) (/ 1 x) 0)"),
     ("(simplify (+ (* 1 x) 0))", "x"),

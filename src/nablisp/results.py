@@ -36,6 +36,8 @@ class Work:
     rows: int
     ran: float
     """seconds spent in steps"""
+    why: str
+    """why it was not native, where that would have paid"""
     text: str = field(repr=False)
     """the compiled step, for reading: LLVM's text, or a list of instructions"""
 
@@ -44,8 +46,9 @@ class Work:
         threads = f", up to {self.threads} threads" if self.threads > 1 else ""
         rows = f" of {self.rows} rows" if self.rows else ""
         speed = f", {steps * self.rows / self.ran:.3g} rows a second" if self.rows * steps else ""
+        why = f" ({self.why})" if self.why else ""
         return (
-            f"{self.backend}{threads}: compiled in {self.compiled * 1e3:.3g} ms; "
+            f"{self.backend}{why}{threads}: compiled in {self.compiled * 1e3:.3g} ms; "
             f"{steps} steps{rows} in {self.ran:.3g} s{speed}"
         )
 

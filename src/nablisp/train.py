@@ -221,23 +221,33 @@ class _Run:
             {Sym(n): v for n, v in given.items()},
         )
         self.until, self.fixed_loss, *self.fixed_slopes = replaced
-        self.measure = self._compiled([self.fixed_loss, *self.fixed_slopes], 4, options.backend)
         self.ends = self._ends()
-        often = 1 if self.whole else 100
-        self.ended = self._compiled(list(self.ends.values()), often, options.backend)
+        step, self.state = self._step()
+        shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
+        self.stepper = backends.iterate(
+            step,
+            list(self.columns),
+            {**self.shapes, **shapes},
+            rows=self.batch or self.rows,
+            steps=self._expected(),
+            backend=options.backend,
+            threads=options.threads,
+        )
+        self.measure = self._compiled([self.fixed_loss, *self.fixed_slopes], 4)
+        self.ended = self._compiled(list(self.ends.values()), 1 if self.whole else 100)
 
-    def _compiled(
-        self, outputs: Sequence[Expr], calls: int, backend: str | None
-    ) -> Callable[..., list[Any]]:
+    def _compiled(self, outputs: Sequence[Expr], calls: int) -> Callable[..., list[Any]]:
         """A function of the parameters, the columns and the number of rows."""
+        native = self.stepper.backend == "native"
         return backends.compile(
             outputs,
             [*self.moving, *self.columns, ROWS],
             self.shapes,
             rows=self.rows,
             calls=calls,
-            backend=backend,
+            backend=None if native else self.stepper.backend,
             threads=self.options.threads,
+            warm=native,
         )
 
     def _check_size(self, roots: Sequence[Expr]) -> None:
@@ -289,7 +299,7 @@ class _Run:
         largest = [_op("amax", _op("abs", slope)) for slope in self.fixed_slopes]
         return _op("max", *largest) if len(largest) > 1 else largest[0]
 
-    def step(self) -> tuple[Step, dict[str, Any]]:
+    def _step(self) -> tuple[Step, dict[str, Any]]:
         """The bundle, and the state it starts from."""
         o, row = self.options, self.row
         slopes = dict(zip(self.moving, self.fixed_slopes, strict=True))
@@ -310,7 +320,7 @@ class _Run:
             norm = _op("sqrt", _op("+", *squares))
             factor = _op("where", _op(">", norm, o.clip), _op("/", o.clip, norm), 1)
             slopes = {n: _op("*", factor, g) for n, g in slopes.items()}
-        state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": self.ceiling}
+        state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": inf}
         tick = _op("+", Sym(TICK), 1)
         following: dict[str, Expr] = {TICK: tick, " ceiling": Sym(" ceiling")}
         rates = self._rates(tick)
@@ -327,9 +337,12 @@ class _Run:
             for name in self.moving:
                 state[f" best {name}"] = self.start[name]
                 following[f" best {name}"] = _op("where", better, Sym(name), Sym(f" best {name}"))
-        emit = {"loss": loss}
-        emit.update({n: Sym(n) for n in self.moving if not np.ndim(self.start[n])})
+        emit = {name: loss if name == "loss" else Sym(name) for name in self._recorded()}
         return Step(following, stop, emit), state
+
+    def _recorded(self) -> list[str]:
+        """What history holds: the loss, and the parameters that are numbers."""
+        return ["loss", *(n for n in self.moving if not np.ndim(self.start[n]))]
 
     @property
     def whole(self) -> bool:
@@ -438,17 +451,8 @@ class _Run:
         began = time.perf_counter()
         first = float(self.at(self.start)[0])
         self.ceiling = RUNAWAY * (1 + abs(first))
-        step, state = self.step()
-        stepper = backends.iterate(
-            step,
-            list(self.columns),
-            {**self.shapes, **{name: tuple(np.shape(value)) for name, value in state.items()}},
-            rows=self.batch or self.rows,
-            steps=self._expected(),
-            backend=self.options.backend,
-            threads=self.options.threads,
-        )
-        records: dict[str, list[Any]] = {name: [] for name in step.emit}
+        stepper, state = self.stepper, {**self.state, " ceiling": self.ceiling}
+        records: dict[str, list[Any]] = {}
         best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
         reason: str | None = None
         epoch, spent = 0, 0.0
@@ -469,7 +473,7 @@ class _Run:
                 state, reason = ran.state, ran.stop
                 done += ran.steps
                 for name, values in ran.records.items():
-                    records[name].append(values)
+                    records.setdefault(name, []).append(values)
                 if self.batch:
                     windows = windows[ran.steps :]
                     looks = not windows
@@ -494,13 +498,14 @@ class _Run:
             reason = "interrupted"
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
-        history = {n: np.concatenate([*parts, []]) for n, parts in records.items()}
+        history = {n: np.concatenate(records.get(n, [[]])) for n in self._recorded()}
         self.work = Work(
             stepper.backend,
             stepper.threads,
             stepper.seconds,
             self.batch or self.rows,
             spent,
+            stepper.why,
             stepper.text,
         )
         return self._result(reason, state, best, history, done, first, began)
@@ -590,8 +595,7 @@ class _Run:
         """The curvature of the loss over all rows."""
 
         def values(cells: Sequence[Expr]) -> list[Any]:
-            by = None if self.options.backend == "native" else self.options.backend
-            return self._given(self._compiled(cells, 1, by), params, self.columns)
+            return self._given(self._compiled(cells, 1), params, self.columns)
 
         return curvature(self.fixed_loss, self.moving, self.shapes, values)
 

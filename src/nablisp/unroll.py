@@ -42,14 +42,20 @@ def _array(items: Sequence[Expr]) -> Cells:
     return out
 
 
-def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
+MOST = 100_000
+"""Operations of a program that is worth compiling."""
+
+
+def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, few: int = MOST) -> list[Cells]:
     """The outputs' elements, as scalar expressions.
 
-    NablispError "unavailable" names an operation that has no scalar form, or says that there would
-    be more than `most` operations.
+    NablispError "unavailable" names an operation that has no scalar form, or says that there are
+    too many: more than `few` where arrays had to be written out.
     """
     order = postorder(*outputs)
-    if len(order) <= most and _is_unrolled(order, shapes):
+    if _is_unrolled(order, shapes):
+        if len(order) > MOST:
+            raise _too_many(MOST)
         return [_array([output]).reshape(()) for output in outputs]
     known: dict[Expr, Shape] = {}
     for output in outputs:
@@ -59,11 +65,8 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
     for node in order:
         shape = known[node]
         made += _count(node, shape, known)
-        if made > most:
-            raise NablispError(
-                "unavailable",
-                f"written out by element, this program has more than {most} operations",
-            )
+        if made > few:
+            raise _too_many(few)
         cells: Any = node
         match node:
             case Sym(name):
@@ -78,6 +81,12 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, most: int) -> list[Cells]:
                     cells = _unrolled(node, found, known)  # else it stands as it is
         found[node] = cells
     return [_whole(found[o], known[o]) for o in outputs]
+
+
+def _too_many(most: int) -> NablispError:
+    return NablispError(
+        "unavailable", f"written out by element, this program has more than {most:,} operations"
+    )
 
 
 def _unable(node: Call) -> NablispError:

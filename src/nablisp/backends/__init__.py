@@ -51,6 +51,8 @@ class Stepper(Protocol):
     seconds: float
     text: str
     threads: int
+    why: str
+    """why it is not native, where that would have paid"""
 
     def __call__(
         self,
@@ -95,12 +97,15 @@ BACKENDS = {
 }
 LATER = ("jax",)
 
-PAYS = 0.25
-"""Seconds of NumPy's time above which machine code repays its import and compilation."""
+COMPILING = 20e-6
+"""Seconds that machine code takes to make, for each operation."""
+COLD, WARM = 0.25, 0.03
+"""Seconds of NumPy's time above which it pays besides; with and without importing the compiler."""
 MOST = 100_000
-"""Operations, written out by element, that native takes when it is asked to."""
+"""Operations that native takes when it is asked to."""
 FEW = 3_000
-"""Operations up to which it is chosen: beyond, compiling is slow and BLAS is good at matrices."""
+"""Operations, where arrays must be written out by element, up to which it is chosen: BLAS is good
+at matrices."""
 
 
 def named(name: str) -> Backend:
@@ -127,10 +132,15 @@ def compile(  # noqa: A001
     calls: int = 1,
     backend: str | None = None,
     threads: int | None = None,
+    warm: bool = False,
 ) -> Function:
-    """A function of the inputs, in order, to the outputs' values, by the backend that suits."""
+    """A function of the inputs, in order, to the outputs' values, by the backend that suits.
+
+    `warm` says that the compiler is at hand already.
+    """
     args = outputs, inputs, shapes
-    found: Function = _chosen("compile", outputs, rows, calls, backend, args, threads)
+    pays = WARM if warm else COLD
+    found: Function = _chosen("compile", outputs, rows, calls, backend, args, threads, pays)[0]
     return found
 
 
@@ -147,7 +157,8 @@ def iterate(
     """A step as a function that takes it many times, by the backend that suits."""
     outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
     args = step, columns, shapes
-    found: Stepper = _chosen("iterate", outputs, rows, steps, backend, args, threads)
+    found: Stepper
+    found, found.why = _chosen("iterate", outputs, rows, steps, backend, args, threads, COLD)
     return found
 
 
@@ -159,21 +170,21 @@ def _chosen(
     backend: str | None,
     args: tuple[Any, ...],
     threads: int | None,
-) -> Any:
-    """The verb of the backend that is named, or else pays."""
+    pays: float,
+) -> tuple[Any, str]:
+    """The verb of the backend that is named, or else pays; and why it is not native."""
     if backend is not None:
-        return getattr(named(backend), verb)(*args, MOST, threads)
-    if numpy_seconds(outputs, rows) * times > PAYS:
+        return getattr(named(backend), verb)(*args, MOST, threads), ""
+    operations = size(*outputs)
+    seconds = operations * (1e-6 + rows * 2e-9) * times  # NumPy's, about
+    why = ""
+    if seconds > pays + operations * COMPILING:
         try:
-            return getattr(named("native"), verb)(*args, FEW, threads)
+            return getattr(named("native"), verb)(*args, FEW, threads), why
         except NablispError as error:
             if error.kind != "unavailable":
                 raise
-        except ImportError:  # llvmlite, where it is not to be had
-            pass
-    return getattr(named("numpy"), verb)(*args, MOST, threads)
-
-
-def numpy_seconds(outputs: Sequence[Expr], rows: int) -> float:
-    """About how long NumPy takes for the outputs once."""
-    return size(*outputs) * (1e-6 + rows * 2e-9)
+            why = error.message
+        except ImportError as error:  # llvmlite, where it is not to be had
+            why = str(error)
+    return getattr(named("numpy"), verb)(*args, MOST, threads), why

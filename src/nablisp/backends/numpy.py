@@ -108,6 +108,7 @@ class Stepper:
 
     backend = "numpy"
     threads = 1
+    why = ""
 
     def __init__(self, step: Step, columns: Sequence[str]) -> None:
         began = perf_counter()

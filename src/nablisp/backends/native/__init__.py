@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from functools import cache
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -36,7 +37,9 @@ from .ticker import TICKER
 
 THREADED = 100_000
 """Rows from which helpers pay."""
-RECORDS = 1 << 16
+SMALL = 1 << 20
+"""Bytes up to which a column is copied to where vectors do not straddle cache lines."""
+RECORDS = 1 << 17
 """Steps between two returns to Python at most: so much room there is for records."""
 BRIEF = 1_000_000
 """Operations that are over before anybody would interrupt them."""
@@ -96,15 +99,19 @@ class Program:
         self.machine = _compiled(self.text, writer.optimise)
 
 
+_LOCK = Lock()
 _MACHINES: OrderedDict[str, Machine] = OrderedDict()
 
 
 def _compiled(text: str, optimise: bool) -> Machine:
     """The machine code of a text; the last ones are kept, since people run things again."""
-    machine = _MACHINES.pop(text, None) or Machine(text, optimise)
-    _MACHINES[text] = machine
-    while len(_MACHINES) > 32:
-        _MACHINES.popitem(last=False)
+    with _LOCK:
+        machine = _MACHINES.pop(text, None)
+    machine = machine or Machine(text, optimise)
+    with _LOCK:
+        _MACHINES[text] = machine
+        while len(_MACHINES) > 32:
+            _MACHINES.popitem(last=False)
     return machine
 
 
@@ -156,7 +163,7 @@ class Memory:
             table = np.asarray(columns[name], dtype=np.float64)
             for element, place in places:
                 at: Any = np.unravel_index(element, table.shape[1:]) if table.ndim > 1 else ()
-                piece = np.ascontiguousarray(table[(slice(None), *at)])
+                piece = _aligned(np.ascontiguousarray(table[(slice(None), *at)]))
                 self.held.append(piece)
                 self.pointers[place] = piece.ctypes.data
         self.columns = columns
@@ -193,8 +200,8 @@ class Memory:
         work = steps * max(self.most, 1) * self.program.operations
         with TICKER.watching(self.flag) if work > BRIEF else nullcontext():
             code = self._enter(helpers)
-            while code == LEFT and (self["pass"] or self["begun"]):  # between two passes, or in one
-                self["wanted"] = self["taken"] + 1
+            while code == LEFT and (self["pass"] or self["begun"] or not self["taken"]):
+                self["wanted"] = self["taken"] + 1  # to the end of the step that is under way
                 code = self._enter(helpers)
         return code
 
@@ -211,6 +218,16 @@ class Memory:
         finally:
             self["leave"] = 1
             wait([future for future in helping if not future.cancel()])
+
+
+def _aligned(column: Any) -> Any:
+    """A column that begins with a cache line: a small one is copied if it does not."""
+    if column.ctypes.data % 64 == 0 or column.nbytes > SMALL:
+        return column
+    raw = np.empty(len(column) + 8)
+    start = -raw.ctypes.data % 64 // 8
+    raw[start : start + len(column)] = column
+    return raw[start : start + len(column)]
 
 
 @cache
@@ -269,8 +286,7 @@ def compile(  # noqa: A001
             memory.pointers[place] = made[node].ctypes.data
         memory.windows([(0, rows)])
         memory["pass"] = memory["begun"] = 0
-        while memory.run(1) == LEFT:
-            pass
+        memory.run(1)
         found = _gathered(program, memory, made)
         memory.release()
         free.append(memory)
@@ -306,6 +322,7 @@ class Stepper:
     """A step compiled: a function that takes it many times."""
 
     backend = "native"
+    why = ""
 
     def __init__(
         self, step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int
@@ -341,9 +358,7 @@ class Stepper:
             reason = "interrupted"
         taken = memory["taken"]
         kept = taken + (reason is not None and reason != "interrupted")
-        return Ran(
-            self._state(), {n: records[:kept, i].copy() for i, n in enumerate(emit)}, reason, taken
-        )
+        return Ran(self._state(), {n: records[:kept, i] for i, n in enumerate(emit)}, reason, taken)
 
     def _state(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
