@@ -50,10 +50,9 @@ FIELDS = {name: 8 * i for i, name in enumerate(_SHARED)} | {
 }
 """The word of every field of the context."""
 SIZE = 24 + len(_OWN)
-REDUCTIONS = ("vectors", "sums", "least", "sets", "cell")
-"""What the driver knows of a pass's reductions: how many vectors of accumulators there are, which
-come first as sums and before which come the smallest; how many sets of eight lanes a reduction has;
-and the cell of the first. They lie in the order sums, smallest, largest."""
+REDUCTIONS = ("count", "sums", "least", "cell")
+"""What the driver knows of a pass's reductions, which lie in the order sums, smallest, largest: how
+many there are, where the smallest and the largest begin, and the cell of the first."""
 _WIDE = f"<{LANES} x double>"
 
 
@@ -141,15 +140,15 @@ class _Writer:
         holds = self.new(f"fcmp {test} {t} {x}, {y}")
         return self.new(f"select {bits} {holds}, {t} {a}, {t} {b}")
 
-    def kinds(self, facts: dict[str, str], step: Any = 1) -> Iterator[tuple[str, Join]]:
+    def kinds(self, facts: dict[str, str]) -> Iterator[tuple[str, Join]]:
         """The accumulators, sums first, with what makes one of two; a nan is a nan."""
 
         def total(a: str, b: str, lanes: int) -> str:
             return self.new(f"fadd {'double' if lanes == 1 else f'<{lanes} x double>'} {a}, {b}")
 
-        with self.count_up(facts["sums"], 0, step) as k:
+        with self.count_up(facts["sums"]) as k:
             yield k, total
-        with self.count_up(facts["vectors"], facts["sums"], step) as k:
+        with self.count_up(facts["count"], facts["sums"]) as k:
             is_least = self.op("icmp ult", k, facts["least"])
 
             def extreme(a: str, b: str, lanes: int) -> str:
@@ -207,25 +206,19 @@ def _combine() -> str:
 
 
 def _finish() -> str:
-    """Reductions from accumulators, sets and lanes in a fixed order."""
+    """Reductions from accumulators, the lanes in a fixed order."""
     w = _Writer()
     facts = w.pass_of(w.get("pass"))
     places, cells = w.get("places_ptr"), w.get("cells_ptr")
     none = w.op("icmp eq", w.get("segments"), 0)
-    with w.when(none), w.count_up(facts["vectors"]) as k:  # a sum is 0, an extreme is asked by none
+    with w.when(none), w.count_up(facts["count"]) as k:  # a sum is 0, an extreme is asked by none
         w.store("zeroinitializer", places, k)
-    shift = w.op("sub", facts["sets"], 1)  # of one set or two
-    for k, join in w.kinds(facts, facts["sets"]):
-        with w.when(w.op("icmp ne", shift, 0)):
-            w.store(
-                join(w.vector(places, k), w.vector(places, w.op("add", k, 1)), LANES), places, k
-            )
+    for k, join in w.kinds(facts):
         out, width = w.vector(places, k), LANES
         while width > 1:
             width //= 2
             out = join(_half(w, out, width, 0), _half(w, out, width, width), width)
-        at = w.op("add", facts["cell"], w.op("lshr", k, shift))
-        w.do(f"store double {out}, ptr {w.at(cells, at)}")
+        w.do(f"store double {out}, ptr {w.at(cells, w.op('add', facts['cell'], k))}")
     w.do("ret void")
     return w.text("internal void @finish(ptr %c)")
 
@@ -241,7 +234,7 @@ def _half(w: _Writer, value: str, width: int, start: int) -> str:
 
 def _size(w: _Writer, p: str) -> str:
     """Bytes of the accumulators of a pass."""
-    return w.op("mul", w.pass_of(p)["vectors"], 8 * LANES)
+    return w.op("mul", w.pass_of(p)["count"], 8 * LANES)
 
 
 def _segment() -> str:

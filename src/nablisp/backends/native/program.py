@@ -72,7 +72,6 @@ class Writer:
         """outputs by row, each with its pointer: these come after the columns'"""
         self.optimise = short
         """LLVM's time grows faster than a function: a long one it is told to take as it is"""
-        self.sets: list[int] = []
         self.uses = Counter(plan.outputs)
         self.uses.update(a for n in plan.level if type(n) is Call for a in n.key[1])
         needs = [self._row_nodes(p) for p in range(plan.passes)]
@@ -102,11 +101,10 @@ class Writer:
 
     def facts(self, p: int) -> tuple[int, ...]:
         """What the driver must know of the reductions of pass p: see its REDUCTIONS."""
-        found, sets = self._reductions(p), self.sets[p]
+        found = self._reductions(p)
         kinds = [r.op.name for r in found]
-        sums, least = kinds.count("sum"), kinds.count("sum") + kinds.count("amin")
         cell = self.layout.cells[found[0]] if found else 0
-        return len(found) * sets, sums * sets, least * sets, sets, cell
+        return len(found), kinds.count("sum"), len(found) - kinds.count("amax"), cell
 
     def _reductions(self, p: int) -> list[Call]:
         found = self.plan.reductions[p] if p < len(self.plan.reductions) else []
@@ -225,8 +223,7 @@ class Writer:
             self.uses,
             self.layout.constants,
         )
-        lines, sets = block.write(code.lines, scalars)
-        self.sets.append(sets)
+        lines = block.write(code.lines, scalars)
         head = f"define void @block{p}(ptr noalias %columns, i64 %row, i64 %n, "
         self.module.function(head + "ptr noalias %cells, ptr noalias %out)", lines)
 

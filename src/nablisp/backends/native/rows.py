@@ -44,8 +44,8 @@ class Block:
     uses: Counter[Expr]
     constants: Mapping[Expr, int]
 
-    def write(self, setup: Sequence[str], scalars: Mapping[Expr, Value]) -> tuple[list[str], int]:
-        """The function's lines, after those that load `scalars`; and the sets of accumulators."""
+    def write(self, setup: Sequence[str], scalars: Mapping[Expr, Value]) -> list[str]:
+        """The function's lines; `setup` are those that load `scalars`."""
         lines = [*setup]
         for k in (*self.columns.values(), *self.outputs.values()):
             lines += [
@@ -60,13 +60,17 @@ class Block:
             lines += self._light(scalars, empty, sets)
         else:
             lines += self._heavy(scalars, empty)
-        for r in range(len(empty)):
-            for u in range(sets):
-                lines += [
-                    f"%o{r}.{u} = getelementptr {WIDE}, ptr %out, i64 {r * sets + u}",
-                    f"store {WIDE} %{f'a{r}.{u}' if u else f'b{r}'}, ptr %o{r}.{u}, align 8",
-                ]
-        return [*lines, "ret void"], sets
+        code = Code(self.module, LANES, "z")
+        for r, node in enumerate(self.reductions):
+            out = Value(f"%b{r}", "number")
+            for u in range(1, sets):
+                out = code.call(OPS[REDUCTIONS[node.op.name]], (out, Value(f"%a{r}.{u}", "number")))
+            place = code.name()
+            code.lines += [
+                f"{place} = getelementptr {WIDE}, ptr %out, i64 {r}",
+                f"store {WIDE} {out.text}, ptr {place}, align 8",
+            ]
+        return [*lines, *code.lines, "ret void"]
 
     def _is_light(self, scalars: Mapping[Expr, Value]) -> bool:
         if len(self.nodes) > LIGHT:
