@@ -29,7 +29,7 @@ from ...plan import plan
 from ...shapes import ROWS, ShapeEnv
 from ...unroll import cells_of, class_columns, unroll
 from .. import Ran, Step, Window
-from .driver import DONE, FIELDS, LEFT, SEGMENT, SIZE, STOPPED, driver
+from .driver import BLOCK, DONE, FIELDS, LEFT, SEGMENT, SIZE, STOPPED, driver
 from .emit import LANES
 from .engine import Machine
 from .program import Writer
@@ -209,7 +209,8 @@ class Memory:
         self.flag[0] = 0
         machine = driver(helpers > 0)
         if not helpers:
-            return int(_RUN(machine.address("run"))(self.address))
+            brief = self.most <= BLOCK and self["windows"] == 1
+            return int(_RUN(machine.address("brief" if brief else "run"))(self.address))
         self["leave"] = 0
         help_ = _HELP(machine.address("help"))
         helping = [_pool().submit(help_, self.address) for _ in range(helpers)]

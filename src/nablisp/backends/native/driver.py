@@ -1,6 +1,6 @@
 """The driver: machine code that takes a compiled program through its steps, alone or with helpers.
 
-`run` is called by the thread that leads, `help` by the others. A pass over the rows is a number of
+`run` is called by the thread that leads, `help` by the others; `brief` goes through few rows. A pass over the rows is a number of
 segments; the ticket says how many are left of which pass (its number · 2^32 + segments left).
 Whoever takes one lowers the ticket by compare-and-swap and works into the segment's own place, so
 who worked on what leaves no trace in the result. The leader waits for segments that are done, never
@@ -205,22 +205,15 @@ def _combine() -> str:
     return w.text("internal void @combine(ptr %c, ptr %into, ptr %other)")
 
 
-def _finish() -> str:
+def _finish(w: _Writer, p: str, places: str, cells: str) -> None:
     """Reductions from accumulators, the lanes in a fixed order."""
-    w = _Writer()
-    facts = w.pass_of(w.get("pass"))
-    places, cells = w.get("places_ptr"), w.get("cells_ptr")
-    none = w.op("icmp eq", w.get("segments"), 0)
-    with w.when(none), w.count_up(facts["count"]) as k:  # a sum is 0, an extreme is asked by none
-        w.store("zeroinitializer", places, k)
+    facts = w.pass_of(p)
     for k, join in w.kinds(facts):
         out, width = w.vector(places, k), LANES
         while width > 1:
             width //= 2
             out = join(_half(w, out, width, 0), _half(w, out, width, width), width)
         w.do(f"store double {out}, ptr {w.at(cells, w.op('add', facts['cell'], k))}")
-    w.do("ret void")
-    return w.text("internal void @finish(ptr %c)")
 
 
 def _half(w: _Writer, value: str, width: int, start: int) -> str:
@@ -355,7 +348,9 @@ def _pass(helped: bool) -> str:
             w.do(f"call void @combine(ptr %c, ptr {into}, ptr {other})")
         w.write(stride, twice)
         w.do("br label %pairs\nend:")
-    w.do("call void @finish(ptr %c)")
+    with w.when(w.op("icmp eq", segments, 0)), w.count_up(w.pass_of(p)["count"]) as k:
+        w.store("zeroinitializer", places, k)  # a sum of nothing; an extreme of it nobody asks for
+    _finish(w, p, places, cells)
     w.do("ret i64 1")
     return w.text("internal i64 @whole_pass(ptr %c)")
 
@@ -398,8 +393,41 @@ def _run() -> str:
     return w.text("i64 @run(ptr %c)")
 
 
+def _brief() -> str:
+    """The same alone, where every step has the same rows, and no more than one block of them."""
+    w = _Writer()
+    names = ("cells", "columns", "places", "last", "stages", "blocks", "windows", "record")
+    cells, columns, places, last, stages, blocks, windows, record = (
+        w.get(f"{name}_ptr") for name in names
+    )
+    passes, size, wanted = w.get("passes"), w.get("record_size"), w.get("wanted")
+    start = w.new(f"load i64, ptr {windows}")
+    rows = w.op("sub", w.new(f"load i64, ptr {w.at(windows, 1)}"), start)
+    w.do(f"store double {w.new(f'uitofp i64 {rows} to double')}, ptr {cells}")
+    with w.count_up(wanted, w.get("taken")) as taken:
+        w.set("taken", taken)
+        with w.when(w.raised()):
+            w.leave(LEFT)
+        with w.count_up(passes) as p:
+            stage = w.new(f"load ptr, ptr {w.at(stages, p, 'ptr')}")
+            block = w.new(f"load ptr, ptr {w.at(blocks, p, 'ptr')}")
+            w.do(f"call void {stage}(ptr {cells})")
+            to = f"i64 {start}, i64 {rows}, ptr {cells}, ptr {places}"
+            w.do(f"call void {block}(ptr {columns}, {to})")
+            _finish(w, p, places, cells)
+        here = w.at(record, w.op("mul", taken, size))
+        reason = w.new(f"call i64 {last}(ptr {cells}, ptr {here})")
+        with w.when(w.op("icmp ne", reason, 0)):
+            w.set("reason", reason)
+            w.leave(STOPPED)
+    w.set("taken", wanted)
+    w.do(f"ret i64 {DONE}")
+    return w.text("i64 @brief(ptr %c)")
+
+
 @cache
 def driver(helped: bool) -> Machine:
     """The compiled driver, with or without helpers: once in a process."""
-    functions = [_combine(), _finish(), _segment(), _pass(helped), _run()]
-    return Machine("\n".join([*functions, _take(), _help()] if helped else functions))
+    functions = [_combine(), _segment(), _pass(helped), _run()]
+    functions += [_take(), _help()] if helped else [_brief()]
+    return Machine("\n".join(functions))
