@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
 
 from .expr import OPS, Call, Expr, Num, Op, Sym, formula, postorder, substitute
 
@@ -180,9 +180,7 @@ def _split(e: Expr, rows: set[Expr]) -> tuple[list[Expr], list[Expr], Expr]:
             todo.append(node.args[0])
         else:
             core.append(node)
-    if not over and not under:
-        return over, under, e
-    return over, under, core[0] if len(core) == 1 else _call("*", *core)
+    return over, under, reduce(lambda a, b: _call("*", a, b), core)
 
 
 def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[Expr]:

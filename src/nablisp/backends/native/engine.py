@@ -27,8 +27,10 @@ def _host() -> tuple[Any, str, str]:
 
 
 ATTRIBUTES = (
-    'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+    'attributes #0 = { nounwind "frame-pointer"="all" '
+    '"min-legal-vector-width"="512" "prefer-vector-width"="512" }'
 )
+"""Whole vectors of eight lanes; a frame pointer, so that those put on the stack are aligned."""
 
 
 class Machine:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 
 from ...expr import OPS, Call, Expr
-from ...plan import FMA, REDUCTIONS, product
+from ...plan import FMA, REDUCTIONS
 from .emit import LANES, Code, Module, Value, number_text
 
 IDENTITY = {"sum": 0.0, "amin": inf, "amax": -inf}
@@ -148,6 +148,8 @@ class Block:
         for name, prefix in (("whole", "q"), ("part", "r")):
             end = Code(self.module, LANES, prefix)
             self._puts(end, values, "%j", name == "part")
+            if len(self.columns) > FEW:  # loaded again, rather than kept while registers are scarce
+                values |= self._loads(end, "%j", name == "part")
             new = self._joins(end, values, old)
             ends.append(self._masked(end, new) if name == "part" else new)
             lines += [f"joins.{name}:", *end.lines, "br label %joined"]
@@ -182,7 +184,14 @@ class Block:
     def _fused(self) -> set[Expr]:
         """Products that are only summed: computed with the sum."""
         found = {r.args[0] for r in self.reductions if r.op.name == "sum"}
-        return {node for node in found if self.uses[node] == 1 and product(node)}
+        return {
+            node
+            for node in found
+            if self.uses[node] == 1
+            and type(node) is Call
+            and node.op.name == "*"
+            and len(node.args) == 2
+        }
 
     def _formulas(self, code: Code, values: dict[Expr, Value]) -> None:
         """What is computed of a row, added to the values."""
@@ -197,10 +206,6 @@ class Block:
                 values[node] = call(op, given, options)
             if not i % PART:  # LLVM's time grows faster than a basic block
                 lines.append(f"br label %part{i}\npart{i}:")
-        for node in fused:  # but for the last factor, so that both ends of a heavy turn share it
-            assert isinstance(node, Call)
-            *head, _ = [values[arg] for arg in node.args]
-            values[node] = code.call(OPS["*"], head) if len(head) > 1 else head[0]
 
     def _constant(self, code: Code, node: Expr) -> Value:
         """A number from its cells: in a long program, quicker to compile than one in the code."""
@@ -216,7 +221,8 @@ class Block:
             (arg,), so_far = node.args, Value(name, "number")
             if arg in fused:
                 assert isinstance(arg, Call)
-                found.append(code.call(FMA, (values[arg], values[arg.args[-1]], so_far)))
+                a, b = arg.args
+                found.append(code.call(FMA, (values[a], values[b], so_far)))
             else:
                 found.append(code.call(OPS[REDUCTIONS[node.op.name]], (so_far, values[arg])))
         return found
