@@ -41,7 +41,7 @@ SMALL = 1 << 20
 """Bytes up to which a column is copied to where vectors do not straddle cache lines."""
 RECORDS = 1 << 17
 """Steps between two returns to Python at most: so much room there is for records."""
-BRIEF = 1_000_000
+BRIEF = 20_000_000
 """Operations that are over before anybody would interrupt them."""
 
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
@@ -130,6 +130,7 @@ class Memory:
         pointers = sum(map(len, program.places.values())) + len(program.stored)
         self.pointers = np.zeros(max(pointers, 1), dtype=np.int64)
         self.columns: Any = None
+        self.taken_from: Sequence[Window] = ()
         self.held: list[Any] = []
         passes = range(len(program.reductions))
         address = program.machine.address
@@ -152,8 +153,11 @@ class Memory:
     def __getitem__(self, field: str) -> int:
         return int(self.context[FIELDS[field]])
 
-    def give(self, columns: Mapping[str, Any]) -> None:
-        """Point at columns, each element's rows in one piece. NablispError "value" for classes."""
+    def give(self, columns: Mapping[str, Any], often: bool) -> None:
+        """Point at columns, each element's rows in one piece; aligned, where it happens `often`.
+
+        NablispError "value" for class numbers that are none.
+        """
         if columns is self.columns:
             return
         self.release()
@@ -163,7 +167,8 @@ class Memory:
             table = np.asarray(columns[name], dtype=np.float64)
             for element, place in places:
                 at: Any = np.unravel_index(element, table.shape[1:]) if table.ndim > 1 else ()
-                piece = _aligned(np.ascontiguousarray(table[(slice(None), *at)]))
+                piece = np.ascontiguousarray(table[(slice(None), *at)])
+                piece = _aligned(piece) if often else piece
                 self.held.append(piece)
                 self.pointers[place] = piece.ctypes.data
         self.columns = columns
@@ -182,6 +187,9 @@ class Memory:
 
     def windows(self, windows: Sequence[Window]) -> None:
         """The rows of every step, in turn."""
+        if windows == self.taken_from:
+            return
+        self.taken_from = windows
         self.window_table = np.array(windows, dtype=np.int64)
         self["windows"] = len(windows)
         self["windows_ptr"] = self.window_table.ctypes.data
@@ -277,7 +285,7 @@ def compile(  # noqa: A001
         given = dict(zip(inputs, args, strict=True))
         memory = free.pop() if free else Memory(program, threads)
         columns = {name: given[name] for name in program.places}
-        memory.give(columns)
+        memory.give(columns, False)
         memory.fill([given[name] for name in program.scalars])
         rows = len(next(iter(columns.values()))) if columns else int(given.get(COUNT, 0))
         if into is None:
@@ -344,7 +352,7 @@ class Stepper:
         steps: int,
     ) -> Ran:
         memory, emit = self.memory, list(self.step.emit)
-        memory.give(columns)
+        memory.give(columns, True)
         memory.fill([state[name] for name in self.names])
         memory.windows(windows)
         room = min(steps, RECORDS)

@@ -47,4 +47,4 @@ class Machine:
         module.verify()
         self.engine = llvm.create_mcjit_compiler(module, target)
         self.engine.finalize_object()
-        self.address = self.engine.get_function_address
+        self.address = cache(self.engine.get_function_address)
