@@ -1,15 +1,21 @@
 """Machine code against NumPy: the same answers, the same bits on any number of threads."""
 
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nablisp
-from nablisp import NablispError, Session, parse, train
+from nablisp import NablispError, Session, backends, parse, train
 from nablisp.backends import native, numpy
+from nablisp.cli import main
 from nablisp.derivative import gradient
-from nablisp.expr import Sym
+from nablisp.expr import OPS, Call, Sym
+from nablisp.results import Work
 from nablisp.shapes import ROWS
 
 RNG = np.random.default_rng(7)
@@ -143,7 +149,7 @@ def test_what_native_cannot_take_goes_to_numpy_and_says_why_when_asked() -> None
     with pytest.raises(NablispError, match="native has no mod") as caught:
         train(parse(text), {"m": 1.0}, data=data, steps=3, backend="native")
     assert caught.value.kind == "unavailable" and "(mod (* m x) 2)" in caught.value.hint
-    many = train(parse(text), {"m": 1.0}, data=data, steps=100_000, lr=1e-9)
+    many = train(parse(text), {"m": 1.0}, data=data, steps=10**6, seconds=0.1, lr=1e-9)
     assert many.work is not None and many.work.backend == "numpy"
 
 
@@ -178,3 +184,84 @@ def test_compiled_functions_use_it_for_large_arrays() -> None:
     assert (shifted[1:] == f(2.0, 0.5, line[:-1])).all()
     with pytest.raises(NablispError, match="shape"):
         f(2.0, 0.5, x, out=np.empty(3))
+
+
+def big(operations: int) -> Any:
+    """A straight-line formula of x and m, that long, with a choice of kernels in it."""
+    pool = [Sym("x"), Sym("m") * Sym("x")]
+    for i in range(operations):
+        a, b = pool[-1], pool[RNG.integers(len(pool) // 2, len(pool))]
+        if i % 50 == 0:
+            pool.append(Call(OPS["sin"], (a,)))
+        else:
+            pool.append(a + b * 0.5 if i % 3 else a * 0.7 - b / 3)
+    return Call(OPS["mean"], (pool[-1],))
+
+
+@pytest.mark.parametrize("operations", [60, 600, 6_000])
+def test_long_programs(operations: int) -> None:
+    """Written out whole, with kernels called, and unoptimised: the same values."""
+    root, x = big(operations), RNG.normal(size=1003)
+    shapes: Any = {"x": (ROWS,)}
+    ours = native.compile([root], ["m", "x"], shapes, 10**6, 1)(0.3, x)
+    theirs = numpy.compile([root], ["m", "x", "(rows)"], shapes)(0.3, x, 1003.0)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_a_program_that_is_too_long_goes_to_numpy_with_a_word_about_it() -> None:
+    root = big(101_000)
+    step = backends.Step({"m": Sym("m") + root})
+    shapes: Any = {"x": (ROWS,), "m": ()}
+    stepper = backends.iterate(step, ["x"], shapes, rows=100, steps=10**6)
+    assert stepper.backend == "numpy"
+    words = Work(stepper.backend, 1, stepper.seconds, 100, 1.0, stepper.why, "").words(1)
+    assert words.startswith(
+        "numpy (written out by element, this program has more than 100,000 operations): compiled"
+    )
+    with pytest.raises(NablispError, match="more than 100,000 operations"):
+        backends.iterate(step, ["x"], shapes, rows=100, steps=1, backend="native")
+
+
+def test_what_ran_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "(params m) (data x [1 2 3]) (train (mse (* m x) x) :steps 30)"
+    assert main(["--explain", "--backend", "native", "-e", text]) == 0
+    told = capsys.readouterr().err
+    assert "native: compiled in" in told and "30 steps of 3 rows in" in told
+    assert "rows a second" in told
+    assert main(["--explain", "-v", "--backend", "native", "-e", text]) == 0
+    assert "define void @block0" in capsys.readouterr().err
+    assert main(["--explain", "-v", "--backend", "numpy", "-e", text]) == 0
+    assert "= (** r" in capsys.readouterr().err
+    assert main(["-e", text.replace("(train", "(time (train") + ")"]) == 0
+    assert "numpy: compiled in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [3, 300_000])
+def test_an_interrupt_stops_machine_code_soon(rows: int, threads: int) -> None:
+    data = columns(rows)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    found = run("(train loss :lr 1e-6 :seconds 60)", data, "native", threads)
+    assert found.status == "interrupted" and found.seconds < 20
+    assert len(found.history["loss"]) == found.steps + 1 > 10
+
+
+def test_compiled_functions_are_safe_from_many_threads() -> None:
+    f = nablisp.compile(parse("(* a (exp (sin x)))"), ["a", "x"])
+    arrays = [RNG.normal(size=20_000) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda x: [f(2.0, x) for _ in range(20)][-1], arrays))
+    for x, y in zip(arrays, found, strict=True):
+        np.testing.assert_allclose(y, 2 * np.exp(np.sin(x)), rtol=1e-14)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_process_can_use_it_too() -> None:
+    data = columns(200_000)
+    before = run("(train loss :steps 5)", data, "native", 2)
+    child = os.fork()
+    if not child:
+        os._exit(run("(train loss :steps 5)", data, "native", 2).params != before.params)
+    assert os.waitpid(child, 0)[1] == 0

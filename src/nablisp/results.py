@@ -45,7 +45,8 @@ class Work:
         """Which backend ran, and how fast."""
         threads = f", up to {self.threads} threads" if self.threads > 1 else ""
         rows = f" of {self.rows} rows" if self.rows else ""
-        speed = f", {steps * self.rows / self.ran:.3g} rows a second" if self.rows * steps else ""
+        passed = steps * self.rows
+        speed = f", {passed / self.ran:.3g} rows a second" if passed and self.ran else ""
         why = f" ({self.why})" if self.why else ""
         return (
             f"{self.backend}{why}{threads}: compiled in {self.compiled * 1e3:.3g} ms; "

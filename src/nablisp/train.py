@@ -296,8 +296,13 @@ class _Run:
 
     def _steepest(self) -> Expr:
         """The largest entry of the gradient."""
-        largest = [_op("amax", _op("abs", slope)) for slope in self.fixed_slopes]
+        steep = zip(self.moving, self.fixed_slopes, strict=True)
+        largest = [self._whole_of("amax", n, _op("abs", slope)) for n, slope in steep]
         return _op("max", *largest) if len(largest) > 1 else largest[0]
+
+    def _whole_of(self, reduction: str, name: str, e: Expr) -> Expr:
+        """A reduction of something shaped like a parameter; a number is its own."""
+        return _op(reduction, e) if np.ndim(self.start[name]) else e
 
     def _step(self) -> tuple[Step, dict[str, Any]]:
         """The bundle, and the state it starts from."""
@@ -316,7 +321,7 @@ class _Run:
         if o.weight_decay and not row.decoupled:
             slopes = {n: _op("+", g, _op("*", o.weight_decay, Sym(n))) for n, g in slopes.items()}
         if o.clip is not None:
-            squares = [_op("sum", _op("**", g, 2)) for g in slopes.values()]
+            squares = [self._whole_of("sum", n, _op("**", g, 2)) for n, g in slopes.items()]
             norm = _op("sqrt", _op("+", *squares))
             factor = _op("where", _op(">", norm, o.clip), _op("/", o.clip, norm), 1)
             slopes = {n: _op("*", factor, g) for n, g in slopes.items()}
@@ -499,14 +504,10 @@ class _Run:
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
         history = {n: np.concatenate(records.get(n, [[]])) for n in self._recorded()}
+        rows = self.batch or self.rows
+        threads = stepper.threads if rows >= backends.THREADED else 1
         self.work = Work(
-            stepper.backend,
-            stepper.threads,
-            stepper.seconds,
-            self.batch or self.rows,
-            spent,
-            stepper.why,
-            stepper.text,
+            stepper.backend, threads, stepper.seconds, rows, spent, stepper.why, stepper.text
         )
         return self._result(reason, state, best, history, done, first, began)
 

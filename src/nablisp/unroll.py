@@ -102,7 +102,9 @@ def _is_unrolled(order: Sequence[Expr], shapes: ShapeEnv) -> bool:
         if type(node) is Call:
             op, args, options = node.key
             if op.shape is not None:
-                if op.name not in _REDUCTIONS or options or args[0] not in rows:
+                if op.name != "rows" and (
+                    op.name not in _REDUCTIONS or options or args[0] not in rows
+                ):
                     return False
             elif not (op.native or op.means):
                 return False

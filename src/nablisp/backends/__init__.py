@@ -97,6 +97,8 @@ BACKENDS = {
 }
 LATER = ("jax",)
 
+THREADED = 100_000
+"""Rows from which a native run has helpers."""
 COMPILING = 20e-6
 """Seconds that machine code takes to make, for each operation."""
 COLD, WARM = 0.25, 0.03

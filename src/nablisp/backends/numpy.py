@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -34,10 +35,12 @@ class Program:
                 value = plain(node)
                 self.start.append(float(value) if type(value) is int else value)
         first = len(self.start)
+        self.names: list[str] = []
         for node in order:
             if node not in place and isinstance(node, Call):
                 place[node] = first + len(code)
                 args = tuple([place[arg] for arg in node.args])
+                self.names.append(node.op.name)
                 code.append((array_function(node.op), args, dict(node.options)))
         self.outputs = [place[output] for output in outputs]
         kept = set(self.outputs)
@@ -58,10 +61,9 @@ class Program:
         """The instructions, one a line."""
         first = len(self.start)
         lines = []
-        for k, (function, args, options, _) in enumerate(self.code):
-            name = getattr(getattr(function, "func", function), "__name__", "formula")
-            given = [f"r{a}" for a in args] + [f"{o}={v}" for o, v in options.items()]
-            lines.append(f"r{first + k} = {name.strip('_')}({', '.join(given)})")
+        for k, (name, (_, args, options, _)) in enumerate(zip(self.names, self.code, strict=True)):
+            given = [f"r{a}" for a in args] + [f":{o} {v}" for o, v in options.items()]
+            lines.append(f"r{first + k} = ({' '.join([name, *given])})")
         return "\n".join(lines)
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -114,9 +116,14 @@ class Stepper:
         began = perf_counter()
         self.step, self.state = step, list(step.next)
         self.outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
-        self.moving = Program(self.outputs, [*self.state, *columns, ROWS])
+        self.inputs = [*self.state, *columns, ROWS]
         self.columns: Any = None
         self.seconds = perf_counter() - began
+
+    @cached_property
+    def moving(self) -> Program:
+        """The program for windows that differ."""
+        return Program(self.outputs, self.inputs)
 
     @property
     def text(self) -> str:

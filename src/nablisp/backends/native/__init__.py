@@ -28,15 +28,13 @@ from ...limits import no_collection
 from ...plan import plan
 from ...shapes import ROWS, ShapeEnv
 from ...unroll import cells_of, class_columns, unroll
-from .. import Ran, Step, Window
+from .. import THREADED, Ran, Step, Window
 from .driver import BLOCK, DONE, FIELDS, LEFT, SEGMENT, SIZE, STOPPED, driver
 from .emit import LANES
 from .engine import Machine
 from .program import Writer
 from .ticker import TICKER
 
-THREADED = 100_000
-"""Rows from which helpers pay."""
 SMALL = 1 << 20
 """Bytes up to which a column is copied to where vectors do not straddle cache lines."""
 RECORDS = 1 << 17
