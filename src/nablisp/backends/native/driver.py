@@ -1,11 +1,11 @@
 """The driver: machine code that takes a compiled program through its steps, alone or with helpers.
 
-`run` is called by the thread that leads, `help` by the others; `brief` goes through few rows. A pass over the rows is a number of
-segments; the ticket says how many are left of which pass (its number · 2^32 + segments left).
-Whoever takes one lowers the ticket by compare-and-swap and works into the segment's own place, so
-who worked on what leaves no trace in the result. The leader waits for segments that are done, never
-for threads: one that the system does not run costs its help and no more. Waiting spins briefly,
-then yields.
+`run` is called by the thread that leads, `help` by the others; `brief` in place of `run`, where
+rows are few and always the same. A pass over the rows is a number of segments; the ticket says how
+many are left of which pass (its number · 2^32 + segments left). Whoever takes one lowers the ticket
+by compare-and-swap and works into the segment's own place, so who worked on what leaves no trace in
+the result. The leader waits for segments that are done, never for threads: one that the system does
+not run costs its help and no more. Waiting spins briefly, then yields.
 
 All state is in one context of 64-bit words, so `run` can leave at the flag, between segments too,
 and go on when it is called again.

@@ -45,6 +45,8 @@ class Machine:
         module = llvm.parse_assembly(f"{text}\n{ATTRIBUTES}\n")
         module.triple = target.triple
         module.verify()
-        self.engine = llvm.create_mcjit_compiler(module, target)
+        # llvmlite's own memory manager keeps code and constants in one piece, which short
+        # addresses need; they are some percent faster
+        self.engine = llvm.create_mcjit_compiler(module, target, use_lmm=True)
         self.engine.finalize_object()
         self.address = cache(self.engine.get_function_address)
