@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, reduce
+from typing import NamedTuple
 
 from .expr import OPS, Call, Expr, Num, Op, Sym, formula, postorder, substitute
 
@@ -23,6 +24,9 @@ REDUCTIONS = {"sum": "+", "amin": "min", "amax": "max"}
 
 LONG = 1500
 """Nodes from which a program is taken as it is, since compiling it is what takes the time."""
+FEW = 8
+"""Factors that are taken out of a term at most: pulling them through long chains is quadratic."""
+ONE = Num(1)
 FMA = Op("fma", "x y + z, rounded once", (3, 3), native="llvm.fma")
 
 
@@ -102,9 +106,18 @@ def _call(name: str, *args: Expr) -> Expr:
     return Call(OPS[name], args)
 
 
+class Term(NamedTuple):
+    """What differs by row, as a core times `over`, by `under`, which no row changes."""
+
+    over: tuple[Expr, ...]
+    under: tuple[Expr, ...]
+    core: Expr
+
+
 def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[Expr]]:
     """The outputs with invariant factors outside the sums; and the nodes that differ by row."""
     rows: set[Expr] = set()
+    terms: dict[Expr, Term] = {}
     new: dict[Expr, Expr] = {}
     count = _call("rows")
     for node in postorder(*outputs):
@@ -117,7 +130,7 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
         args = tuple([new[arg] for arg in old])
         name = op.name
         if name in ("sum", "mean", "amin", "amax") and not options:
-            new[node] = _reduction(name, args[0], rows, count)
+            new[node] = _reduction(name, args[0], rows, terms, count)
             continue
         if name == "*" and len(args) > 2:
             args = _steady_first(args, rows)
@@ -128,7 +141,32 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
         new[node] = made
         if not rows.isdisjoint(args):
             rows.add(made)
+            if name in ("*", "/", "neg") and (term := _term(name, args, rows, terms)):
+                terms[made] = term
     return [new[output] for output in outputs], rows
+
+
+def _term(
+    name: str, args: tuple[Expr, ...], rows: set[Expr], terms: Mapping[Expr, Term]
+) -> Term | None:
+    """A product, quotient or negative as a term, if something no row changes is in it."""
+    given = [
+        terms.get(arg, Term((), (), arg) if arg in rows else Term((arg,), (), ONE)) for arg in args
+    ]
+    if name == "neg":
+        over, under, core = given[0]
+        return Term((Num(-1), *over), under, core)
+    if name == "/":
+        if args[1] in rows:
+            return None
+        over, under, core = given[0]
+        return Term(over, (*under, args[1]), core)
+    over = tuple([e for term in given for e in term.over])
+    under = tuple([e for term in given for e in term.under])
+    if (not over and not under) or len(over) + len(under) > FEW:
+        return None
+    cores = [term.core for term in given if term.core is not ONE]
+    return Term(over, under, reduce(lambda a, b: _call("*", a, b), cores))
 
 
 @cache
@@ -145,42 +183,21 @@ def _steady_first(args: tuple[Expr, ...], rows: set[Expr]) -> tuple[Expr, ...]:
     return (_call("*", *steady), *moving)
 
 
-def _reduction(name: str, arg: Expr, rows: set[Expr], count: Expr) -> Expr:
+def _reduction(
+    name: str, arg: Expr, rows: set[Expr], terms: Mapping[Expr, Term], count: Expr
+) -> Expr:
     """A reduction of an expression, as one of what rows change in it."""
     if arg not in rows:
         return _call("*", arg, count) if name == "sum" else arg
     if name in ("amin", "amax"):
         return _call("where", _call("=", count, Num(0)), Num(float("nan")), _call(name, arg))
-    over, under, core = _split(arg, rows)
+    over, under, core = terms.get(arg, Term((), (), arg))
     out = _call("sum", core)
     if over:
         out = _call("*", *over, out)
     if under:
         out = _call("/", out, under[0] if len(under) == 1 else _call("*", *under))
     return _call("/", out, count) if name == "mean" else out
-
-
-def _split(e: Expr, rows: set[Expr]) -> tuple[list[Expr], list[Expr], Expr]:
-    """Invariant factors above and below the fraction stroke, and the rest of a row's term."""
-    over: list[Expr] = []
-    under: list[Expr] = []
-    core: list[Expr] = []
-    todo = [e]
-    while todo:
-        node = todo.pop()
-        if node not in rows:
-            over.append(node)
-        elif type(node) is Call and node.op.name == "*":
-            todo += reversed(node.args)
-        elif type(node) is Call and node.op.name == "neg":
-            over.append(Num(-1))
-            todo.append(node.args[0])
-        elif type(node) is Call and node.op.name == "/" and node.args[1] not in rows:
-            under.append(node.args[1])
-            todo.append(node.args[0])
-        else:
-            core.append(node)
-    return over, under, reduce(lambda a, b: _call("*", a, b), core)
 
 
 def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[Expr]:
