@@ -229,7 +229,7 @@ def test_what_ran_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "native: compiled in" in told and "30 steps of 3 rows in" in told
     assert "rows a second" in told
     assert main(["--explain", "-v", "--backend", "native", "-e", text]) == 0
-    assert "define void @block0" in capsys.readouterr().err
+    assert "define i64 @last" in capsys.readouterr().err
     assert main(["--explain", "-v", "--backend", "numpy", "-e", text]) == 0
     assert "= (** r" in capsys.readouterr().err
     assert main(["-e", text.replace("(train", "(time (train") + ")"]) == 0

@@ -230,6 +230,7 @@ class _Run:
             {**self.shapes, **shapes},
             rows=self.batch or self.rows,
             steps=self._expected(),
+            steady=self.whole,
             backend=options.backend,
             threads=options.threads,
         )

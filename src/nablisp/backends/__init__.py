@@ -87,8 +87,9 @@ class Backend(Protocol):
         shapes: ShapeEnv,
         most: int,
         threads: int | None,
+        rows: int | None,
     ) -> Stepper:
-        """The step as a function that takes it many times."""  # fmt: skip
+        """The step as a function that takes it many times; with always so many rows, if given."""
 
 
 BACKENDS = {
@@ -153,14 +154,19 @@ def iterate(
     *,
     rows: int,
     steps: int,
+    steady: bool = False,
     backend: str | None = None,
     threads: int | None = None,
 ) -> Stepper:
-    """A step as a function that takes it many times, by the backend that suits."""
+    """A step as a function that takes it many times, by the backend that suits.
+
+    `steady` promises that every step takes all rows of the columns.
+    """
     outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
     args = step, columns, shapes
     found: Stepper
-    found, found.why = _chosen("iterate", outputs, rows, steps, backend, args, threads, COLD)
+    fixed = (rows if steady else None,)
+    found, found.why = _chosen("iterate", outputs, rows, steps, backend, args, threads, COLD, fixed)
     return found
 
 
@@ -173,20 +179,21 @@ def _chosen(
     args: tuple[Any, ...],
     threads: int | None,
     pays: float,
+    more: tuple[Any, ...] = (),
 ) -> tuple[Any, str]:
     """The verb of the backend that is named, or else pays; and why it is not native."""
     if backend is not None:
-        return getattr(named(backend), verb)(*args, MOST, threads), ""
+        return getattr(named(backend), verb)(*args, MOST, threads, *more), ""
     operations = size(*outputs)
     seconds = operations * (1e-6 + rows * 2e-9) * times  # NumPy's, about
     why = ""
     if seconds > pays + operations * COMPILING:
         try:
-            return getattr(named("native"), verb)(*args, FEW, threads), why
+            return getattr(named("native"), verb)(*args, FEW, threads, *more), why
         except NablispError as error:
             if error.kind != "unavailable":
                 raise
             why = error.message
         except ImportError as error:  # llvmlite, where it is not to be had
             why = str(error)
-    return getattr(named("numpy"), verb)(*args, MOST, threads), why
+    return getattr(named("numpy"), verb)(*args, MOST, threads, *more), why

@@ -100,6 +100,7 @@ def iterate(
     shapes: ShapeEnv,
     most: int = 0,
     threads: int | None = None,
+    rows: int | None = None,
 ) -> Stepper:
     """The step as a function that takes it many times."""
     return Stepper(step, columns)

@@ -37,6 +37,8 @@ from .ticker import TICKER
 
 SMALL = 1 << 20
 """Bytes up to which a column is copied to where vectors do not straddle cache lines."""
+TINY = 4
+"""Rows up to which they are no rows: a step is straight-line code."""
 RECORDS = 1 << 17
 """Steps between two returns to Python at most: so much room there is for records."""
 BRIEF = 20_000_000
@@ -332,9 +334,17 @@ class Stepper:
     why = ""
 
     def __init__(
-        self, step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int
+        self,
+        step: Step,
+        columns: Sequence[str],
+        shapes: ShapeEnv,
+        most: int,
+        threads: int,
+        rows: int | None,
     ) -> None:
         self.step, self.names = step, list(step.next)
+        if rows is not None and 0 < rows <= TINY:  # so few that they are written out, too
+            shapes = {n: tuple(rows if d == ROWS else d for d in s) for n, s in shapes.items()}
         outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
         counts = len(step.stop), len(step.emit)
         self.program = Program(outputs, [*self.names, *columns], shapes, most, counts)
@@ -351,7 +361,8 @@ class Stepper:
     ) -> Ran:
         memory, emit = self.memory, list(self.step.emit)
         memory.give(columns, True)
-        memory.fill([state[name] for name in self.names])
+        given = {**columns, **state}
+        memory.fill([given[name] for name in self.program.scalars])
         memory.windows(windows)
         room = min(steps, RECORDS)
         records = np.empty((room + 1, max(len(emit), 1)))
@@ -382,10 +393,15 @@ class Stepper:
 
 
 def iterate(
-    step: Step, columns: Sequence[str], shapes: ShapeEnv, most: int, threads: int | None = None
+    step: Step,
+    columns: Sequence[str],
+    shapes: ShapeEnv,
+    most: int,
+    threads: int | None = None,
+    rows: int | None = None,
 ) -> Stepper:
     """The step as a function that takes it many times; NablispError "unavailable" says why not."""
-    return Stepper(step, columns, shapes, most, threads or cores())
+    return Stepper(step, columns, shapes, most, threads or cores(), rows)
 
 
 __all__ = ["DONE", "Program", "Stepper", "compile", "iterate"]
