@@ -1,22 +1,28 @@
 """Machine code against NumPy: the same answers, the same bits on any number of threads."""
 
 import os
+import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
 import nablisp
 from nablisp import NablispError, Session, backends, parse, train
 from nablisp.backends import native, numpy
+from nablisp.backends.native import emit, engine
+from nablisp.backends.native.program import Writer
 from nablisp.cli import main
 from nablisp.derivative import gradient
 from nablisp.expr import OPS, Call, Sym
+from nablisp.plan import plan
 from nablisp.results import Work
 from nablisp.shapes import ROWS
+from nablisp.unroll import unroll
 
 RNG = np.random.default_rng(7)
 ROW_COUNTS = [0, 1, 7, 8, 9, 15, 16, 17, 1023, 1024, 1025, 16384, 16385, 65537]
@@ -265,3 +271,40 @@ def test_a_forked_process_can_use_it_too() -> None:
     if not child:
         os._exit(run("(train loss :steps 5)", data, "native", 2).params != before.params)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("triple", "cpu", "convention"),
+    [
+        ("aarch64-linux-gnu", "generic", "aarch64_vector_pcs"),
+        ("x86_64-linux-gnu", "haswell", "intel_ocl_bicc"),
+    ],
+)
+def test_other_processors_need_no_library(
+    triple: str, cpu: str, convention: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is compiled for them calls nothing but itself: so it computes the same bits."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    monkeypatch.setattr(emit, "CONVENTION", convention)
+    target = llvm.Target.from_triple(triple)
+    for op in OPS.values():
+        if (
+            op.shape
+            or not (op.native or op.means)
+            or op.takes != "number"
+            or op.name == "polygamma"
+        ):
+            continue
+        count = op.arity[0] or 2
+        root = Call(op, tuple(Sym(name) for name in "xyz"[:count]))
+        if op.result == "boolean":
+            root = Call(OPS["where"], (root, Sym("x"), Sym("y")))
+        (cells,) = unroll([Call(OPS["sum"], (root,))], dict.fromkeys("xyz", (ROWS,)))
+        text = Writer(plan([cells[()]], "xyz"), []).text
+        module = llvm.parse_assembly(f"{text}\n{engine.ATTRIBUTES}")
+        module.triple = triple
+        machine = target.create_target_machine(cpu=cpu, opt=1, codemodel="small")
+        code = machine.emit_assembly(module)
+        called = re.findall(r"\n\t(?:bl|callq)\s+(\S+)", code)
+        assert all(name.startswith("kernel.") for name in called), (op.name, called)
