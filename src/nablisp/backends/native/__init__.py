@@ -29,8 +29,8 @@ from .program import Writer
 
 TINY = 4
 """Rows up to which they are no rows: a step is straight-line code."""
-RECORDS = 1 << 17
-"""Steps between two returns to Python at most: so much room there is for records."""
+RECORDS = 1 << 24
+"""Bytes of records between two returns to Python at most; so many come in large pages of memory."""
 
 
 class Program:
@@ -201,7 +201,7 @@ class Stepper:
         given = {**columns, **state}
         memory.fill([given[name] for name in self.program.scalars])
         memory.windows(windows)
-        room = min(steps, RECORDS)
+        room = min(steps, RECORDS // (8 * len(emit) + 8))
         records = np.empty((room + 1, max(len(emit), 1)))
         memory["record_ptr"] = records.ctypes.data
         memory["pass"] = memory["begun"] = 0
