@@ -54,7 +54,7 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, few: int = MOST) -> list[C
     """
     order = postorder(*outputs)
     if _is_unrolled(order, shapes):
-        if len(order) > MOST:
+        if sum(type(node) is Call for node in order) > MOST:
             raise _too_many(MOST)
         return [_array([output]).reshape(()) for output in outputs]
     known: dict[Expr, Shape] = {}

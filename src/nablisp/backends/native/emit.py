@@ -151,13 +151,23 @@ class Code:
     def call(self, op: Op, args: Sequence[Value], options: Options = ()) -> Value:
         """The value of an operation."""
         native = op.native
-        if op.arity[1] is None and native != "rarely":
+        if native in _PLAIN and len(args) == 2:  # what most of a long program is
+            a, b = args
+            same = (op, a.text, b.text)
+            found = self.known.get(same)
+            if found is None:
+                self.count += 1
+                found = self.known[same] = Value(f"%{self.prefix}{self.count}", "number")
+                number = self.types["number"]
+                self.lines.append(f"{found.text} = {native} {number} {a.text}, {b.text}")
+            return found
+        if op.arity[1] is None and native != "rarely" and len(args) != 2:
             if not args:
                 assert op.identity is not None
                 return self.leaf(Num(op.identity))
             out = args[0]
             for arg in args[1:]:
-                out = self._once(op, native, (out, arg), options)
+                out = self.call(op, (out, arg))
             return out
         return self._once(op, native, tuple(args), options)
 
@@ -174,9 +184,6 @@ class Code:
 
     def _written(self, op: Op, native: str, args: tuple[Value, ...], options: Options) -> Value:
         kind = op.result
-        if native in _PLAIN:
-            a, b = args
-            return self.line(f"{native} {self.types[a.kind]} {a.text}, {b.text}", kind)
         if not native or native in KERNELS:
             name = native or op.name
             if self.module.inline or len(kernel_formula(name, len(args))[2]) <= FEW:
