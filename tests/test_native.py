@@ -167,6 +167,13 @@ def test_the_choice_is_by_the_work_ahead() -> None:
     assert many.work is not None and many.work.backend == "native"
 
 
+def test_what_cancels_in_numpy_cancels_here() -> None:
+    x, shapes = RNG.normal(size=100) * 1e3, {"x": (ROWS,), "y": (ROWS,)}
+    for text in ("(- (* x x) (* y y))", "(+ (* x y) (- (* y x)))", "(- (** x 2) (** y 2))"):
+        (found,) = native.compile([parse(text)], ["x", "y"], shapes, 10**5, 1)(x, x.copy())
+        assert not found.any(), text
+
+
 def test_class_numbers_are_checked() -> None:
     data = columns(20)
     data["k"][3] = 7

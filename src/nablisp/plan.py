@@ -223,7 +223,12 @@ def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[
 
 
 def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr, int]) -> Expr:
-    """A sum or difference, term by term; `args` are the new terms, those of `node` the old."""
+    """A sum or difference, term by term; `args` are the new terms, those of `node` the old.
+
+    Two products are not fused: rounded differently, x² - y² would not be 0 where x = y.
+    """
+    if len(args) == 2 and all([product(_unsigned(arg)) for arg in args]):
+        return _call(node.op.name, *args)
     sign = node.op.name == "-"
     parts = [
         product(new) if uses[old] == 1 and old in rows else None
@@ -245,6 +250,10 @@ def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr
             a, b = part
             out = Call(FMA, (_call("neg", a) if sign else a, b, out))
     return out
+
+
+def _unsigned(node: Expr) -> Expr:
+    return node.args[0] if type(node) is Call and node.op.name == "neg" else node
 
 
 def product(node: Expr) -> tuple[Expr, Expr] | None:
