@@ -84,14 +84,18 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, few: int = MOST) -> list[C
 
 
 def _too_many(most: int) -> NablispError:
-    return NablispError(
-        "unavailable", f"written out by element, this program has more than {most:,} operations"
-    )
+    return _refused(f"written out by element, this program has more than {most:,} operations")
 
 
 def _unable(node: Call) -> NablispError:
+    return _refused(f"native has no {node.op.name}", node)
+
+
+def _refused(message: str, node: Expr | None = None) -> NablispError:
+    """What native cannot take, where, and what can."""
+    where = "" if node is None else f"it occurs in {brief(node)}\n"
     return NablispError(
-        "unavailable", f"native has no {node.op.name}", hint=f"it occurs in {brief(node)}"
+        "unavailable", message, hint=f"{where}NumPy takes it: leave the backend out"
     )
 
 
@@ -301,11 +305,7 @@ def _one_hot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
 def _check_index(index: Expr, node: Call) -> None:
     """Class numbers are looked at before a run, which only a column's can be."""
     if not isinstance(index, Sym):
-        raise NablispError(
-            "unavailable",
-            f"native takes class numbers from a column, not from {brief(index)}",
-            hint=f"it occurs in {brief(node)}",
-        )
+        raise _refused(f"native takes class numbers from a column, not from {brief(index)}", node)
 
 
 _RULES: dict[str, Callable[[list[Cells], list[Shape], Call], Any]] = {
