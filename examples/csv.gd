@@ -5,12 +5,10 @@
 (define model (+ (* reaction speed) (* braking (** speed 2))))
 (define loss (mse model distance))
 
-(train loss :lr ((reaction 0.002) (braking 7e-6)) :by momentum :steps 20000 :tol 1e-6)
-; => train by momentum: 404 steps, loss 2498.06 → 216.62233313110184
-;               from                   to      gradient
-;     reaction     0   1.2390299564375697  -4.72337e-08
-;     braking      0  0.09013877243079271   -8.8563e-07
-;     converged: the gradient is zero within the tolerance, at a minimum; 0.033 s
+(define r (train loss :lr ((reaction 0.002) (braking 7e-6)) :by momentum :steps 20000 :tol 1e-6))
+(get r :status)  ; => "converged"
+(get r :loss)  ; => 216.62233313110184
+(val [reaction braking])  ; => [1.23902995643757 0.0901387724307927]
 ; The normal equations, solved exactly, give 1.23902995651 and 0.0901387724318.
 (val (sum (** (- model distance) 2)))  ; => 10831.116656555092
 (val model :speed [10 20 30])  ; => [21.404176807454967 60.83610810106846 118.2957938808405]

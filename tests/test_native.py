@@ -308,7 +308,7 @@ def test_other_processors_need_no_library(
         if op.result == "boolean":
             root = Call(OPS["where"], (root, Sym("x"), Sym("y")))
         (cells,) = unroll([Call(OPS["sum"], (root,))], dict.fromkeys("xyz", (ROWS,)))
-        text = Writer(plan([cells[()]], "xyz"), []).text
+        text = Writer(plan(list(cells.flat), "xyz"), []).text
         module = llvm.parse_assembly(f"{text}\n{engine.ATTRIBUTES}")
         module.triple = triple
         machine = target.create_target_machine(cpu=cpu, opt=1, codemodel="small")

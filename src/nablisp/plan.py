@@ -5,8 +5,8 @@ each; reductions end the pass; what follows from them comes after it. A reductio
 depends on a reduction needs a pass of its own. A node's level is the number of passes that must be
 over before it is known.
 
-Sums are kept cheap: factors that no row changes are taken out, and a product that is only added is
-fused with the sum (one rounding instead of two).
+Sums are kept cheap: numbers are taken out of them, and a product that is only added is fused with
+the sum (one rounding instead of two).
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ REDUCTIONS = {"sum": "+", "amin": "min", "amax": "max"}
 
 LONG = 1500
 """Nodes from which a program is taken as it is, since compiling it is what takes the time."""
-FEW = 8
-"""Factors that are taken out of a term at most: pulling them through long chains is quadratic."""
-ONE = Num(1)
+ORDINARY = 2.0**-64, 2.0**64
 FMA = Op("fma", "x y + z, rounded once", (3, 3), native="llvm.fma")
 
 
@@ -107,15 +105,14 @@ def _call(name: str, *args: Expr) -> Expr:
 
 
 class Term(NamedTuple):
-    """What differs by row, as a core times `over`, by `under`, which no row changes."""
+    """What differs by row, as a number times a core."""
 
-    over: tuple[Expr, ...]
-    under: tuple[Expr, ...]
+    factor: float
     core: Expr
 
 
 def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[Expr]]:
-    """The outputs with invariant factors outside the sums; and the nodes that differ by row."""
+    """The outputs with numbers outside the sums; and the nodes that differ by row."""
     rows: set[Expr] = set()
     terms: dict[Expr, Term] = {}
     new: dict[Expr, Expr] = {}
@@ -149,24 +146,30 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
 def _term(
     name: str, args: tuple[Expr, ...], rows: set[Expr], terms: Mapping[Expr, Term]
 ) -> Term | None:
-    """A product, quotient or negative as a term, if something no row changes is in it."""
-    given = [
-        terms.get(arg, Term((), (), arg) if arg in rows else Term((arg,), (), ONE)) for arg in args
-    ]
+    """A product, quotient or negative as a term, if there is a number in it to take out.
+
+    Only numbers of ordinary size, so that no sum overflows or vanishes that did not before.
+    """
     if name == "neg":
-        over, under, core = given[0]
-        return Term((Num(-1), *over), under, core)
+        factor, core = terms.get(args[0], Term(1.0, args[0]))
+        return Term(-factor, core)
     if name == "/":
-        if args[1] in rows:
+        over = terms.get(args[0])
+        if over is None or args[1] not in rows:
             return None
-        over, under, core = given[0]
-        return Term(over, (*under, args[1]), core)
-    over = tuple([e for term in given for e in term.over])
-    under = tuple([e for term in given for e in term.under])
-    if (not over and not under) or len(over) + len(under) > FEW:
+        return Term(over.factor, _call("/", over.core, args[1]))
+    product, cores = 1.0, []
+    for arg in args:
+        value = float(arg.value) if type(arg) is Num else 0.0
+        if ORDINARY[0] < abs(value) < ORDINARY[1]:
+            product *= value
+        else:
+            factor, core = terms.get(arg, Term(1.0, arg))
+            product *= factor
+            cores.append(core)
+    if product == 1 or not ORDINARY[0] < abs(product) < ORDINARY[1]:
         return None
-    cores = [term.core for term in given if term.core is not ONE]
-    return Term(over, under, reduce(lambda a, b: _call("*", a, b), cores))
+    return Term(product, reduce(lambda a, b: _call("*", a, b), cores))
 
 
 @cache
@@ -175,12 +178,11 @@ def _power(exponent: float) -> Expr:
 
 
 def _steady_first(args: tuple[Expr, ...], rows: set[Expr]) -> tuple[Expr, ...]:
-    """The factors of a product with those that no row changes in one, in front."""
-    steady = tuple(arg for arg in args if arg not in rows)
-    moving = tuple(arg for arg in args if arg in rows)
-    if len(steady) < 2 or not moving:
-        return (*steady, *moving)
-    return (_call("*", *steady), *moving)
+    """The factors of a product, the first of which no row changes as one."""
+    steady = next((i for i, arg in enumerate(args) if arg in rows), len(args))
+    if steady < 2 or steady == len(args):
+        return args
+    return (_call("*", *args[:steady]), *args[steady:])
 
 
 def _reduction(
@@ -191,12 +193,10 @@ def _reduction(
         return _call("*", arg, count) if name == "sum" else arg
     if name in ("amin", "amax"):
         return _call("where", _call("=", count, Num(0)), Num(float("nan")), _call(name, arg))
-    over, under, core = terms.get(arg, Term((), (), arg))
+    factor, core = terms.get(arg, Term(1.0, arg))
     out = _call("sum", core)
-    if over:
-        out = _call("*", *over, out)
-    if under:
-        out = _call("/", out, under[0] if len(under) == 1 else _call("*", *under))
+    if factor != 1:
+        out = _call("*", Num(factor), out)
     return _call("/", out, count) if name == "mean" else out
 
 

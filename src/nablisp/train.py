@@ -19,7 +19,7 @@ import numpy as np
 from . import backends
 from . import data as table
 from .advise import Curvature, curvature
-from .backends import Step, Window
+from .backends import Ran, Step, Window
 from .derivative import gradient
 from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
@@ -458,7 +458,7 @@ class _Run:
         first = float(self.at(self.start)[0])
         self.ceiling = RUNAWAY * (1 + abs(first))
         stepper, state = self.stepper, {**self.state, " ceiling": self.ceiling}
-        records: dict[str, list[Any]] = {}
+        runs: list[Ran] = []  # all that an interrupt leaves behind: it grows at one blow
         best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
         reason: str | None = None
         epoch, spent = 0, 0.0
@@ -474,12 +474,11 @@ class _Run:
                 left = MANY if self.total is None else self.total - done
                 most = len(windows) if self.batch else 1 if judged else MANY
                 before = time.perf_counter()
-                ran = stepper(state, columns, windows, min(left, most))
+                runs.append(stepper(state, columns, windows, min(left, most)))
                 spent += time.perf_counter() - before
+                ran = runs[-1]
                 state, reason = ran.state, ran.stop
                 done += ran.steps
-                for name, values in ran.records.items():
-                    records.setdefault(name, []).append(values)
                 if self.batch:
                     windows = windows[ran.steps :]
                     looks = not windows
@@ -490,7 +489,7 @@ class _Run:
                 else:
                     looks = judged
                 if looks and reason in (None, *self.ends):
-                    found = self._judge(state, records["loss"])
+                    found = self._judge(state, runs)
                     waited = 0 if found < best_loss else waited + 1
                     if found < best_loss:
                         best, best_loss = {n: state[n] for n in self.moving}, found
@@ -502,9 +501,13 @@ class _Run:
                 yield Progress(done, self.total, loss, time.perf_counter() - began)
         except KeyboardInterrupt:
             reason = "interrupted"
+        state, done = (runs[-1].state if runs else state), sum(ran.steps for ran in runs)
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
-        history = {n: np.concatenate(records.get(n, [[]])) for n in self._recorded()}
+        none = np.empty(0)
+        history = {
+            n: np.concatenate([none, *(ran.records[n] for ran in runs)]) for n in self._recorded()
+        }
         rows = self.batch or self.rows
         threads = stepper.threads if rows >= backends.THREADED else 1
         self.work = Work(
@@ -526,14 +529,18 @@ class _Run:
         starts = range(0, self.rows, self.batch)
         return columns, [(i, min(i + self.batch, self.rows)) for i in starts]
 
-    def _judge(self, state: Mapping[str, Any], losses: list[Any]) -> float:
+    def _judge(self, state: Mapping[str, Any], runs: Sequence[Ran]) -> float:
         """What patience judges: the rows held out, else this epoch's mean loss."""
         if self.held:
             return float(self.at(state, self.held)[0])
-        if self.whole:
-            return float(self.at(state)[0])
-        recent = np.concatenate(losses)
-        return float(np.mean(recent[-ceil(self.rows / (self.batch or self.rows)) :]))
+        recent, steps = 0.0, ceil(self.rows / (self.batch or self.rows))
+        left = steps
+        for ran in reversed(runs):
+            losses = ran.records["loss"][-left:] if left else ()
+            recent, left = recent + float(np.sum(losses)), left - len(losses)
+            if not left:
+                break
+        return recent / (steps - left) if steps > left else np.inf
 
     # ---- the outcome -----------------------------------------------------------------------------
 

@@ -28,6 +28,9 @@ SEGMENT = 4 * BLOCK
 DONE, LEFT, STOPPED = 0, 1, 2
 """What `run` returns: after the last step, at the flag, and when a step gives a reason to stop."""
 SPINS = 4096
+"""Turns of waiting before a thread gives the processor away."""
+PATIENCE = 1 << 20
+"""Turns after which a helper goes home by itself, should nobody send it: a second or so."""
 
 _SHARED = ("ticket", "finished", "flag")  # written by several threads: a cache line each
 _OWN = (
@@ -297,6 +300,8 @@ def _help() -> str:
     w.write(spins, 0)
     w.do("br label %again\nidle:")
     _wait(w, spins)
+    with w.when(w.op("icmp ugt", w.read(spins), PATIENCE)):
+        w.do("ret void\nwait:")
     w.do("br label %again")
     return w.text("void @help(ptr %c)")
 
@@ -359,12 +364,18 @@ def _run() -> str:
     """Steps, each of all passes; the last stage records, judges, and moves the state."""
     w = _Writer()
     cells = w.get("cells_ptr")
+
+    def back(code: int) -> None:
+        """Return, and send the helpers home: no signal comes between."""
+        w.set("leave", 1)
+        w.leave(code)
+
     w.label("step")
     taken = w.get("taken")
     with w.when(w.op("icmp uge", taken, w.get("wanted"))):
-        w.leave(DONE)
+        back(DONE)
     with w.when(w.raised()):
-        w.leave(LEFT)
+        back(LEFT)
     window = w.op("urem", taken, w.get("windows"))
     pair = w.at(w.get("windows_ptr"), w.op("shl", window, 1))
     start = w.new(f"load i64, ptr {pair}")
@@ -377,7 +388,7 @@ def _run() -> str:
     with w.when(w.op("icmp ult", p, w.get("passes"))):
         through = w.new("call i64 @whole_pass(ptr %c)")
         with w.when(w.op("icmp eq", through, 0)):
-            w.leave(LEFT)
+            back(LEFT)
         w.set("begun", 0)
         w.set("pass", w.op("add", p, 1))
         w.do("br label %pass\nover:")
@@ -387,7 +398,7 @@ def _run() -> str:
     w.set("record_ptr", w.at(record, w.get("record_size")))
     with w.when(w.op("icmp ne", reason, 0)):
         w.set("reason", reason)
-        w.leave(STOPPED)
+        back(STOPPED)
     w.set("taken", w.op("add", taken, 1))
     w.do("br label %step")
     return w.text("i64 @run(ptr %c)")

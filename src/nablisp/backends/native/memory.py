@@ -142,7 +142,6 @@ class Memory:
             helping += [_pool().submit(help_, self.address) for _ in range(helpers)]
             return int(_RUN(machine.address("run"))(self.address))
         finally:
-            self["leave"] = 1
             _wait([future for future in helping if not future.cancel()])
 
 
