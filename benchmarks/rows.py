@@ -3,7 +3,8 @@
     python benchmarks/rows.py [--most 10000000]
 
 Each number of rows has a process of its own, which makes the columns of a line, trains, and says by
-how much its peak memory is above what it held before the run; so a copy of a column would show. It reads Linux's /proc.
+how much its peak memory is above what it held before the run; so a copy of a column would show. It
+reads Linux's /proc.
 """
 
 from __future__ import annotations
