@@ -513,7 +513,11 @@ class _Run:
         self.work = Work(
             stepper.backend, threads, stepper.seconds, rows, spent, stepper.why, stepper.text
         )
-        return self._result(reason, state, best, history, done, first, began)
+        try:
+            return self._result(reason, state, best, history, done, first, began)
+        except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
+            reason = reason or "interrupted"
+            return self._result(reason, state, best, history, done, first, began)
 
     def _end(self, state: Mapping[str, Any]) -> str | None:
         """The reason to end after an epoch, judged over all rows."""
