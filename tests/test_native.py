@@ -167,11 +167,42 @@ def test_the_choice_is_by_the_work_ahead() -> None:
     assert many.work is not None and many.work.backend == "native"
 
 
-def test_what_cancels_in_numpy_cancels_here() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(- (* x x) (* y y))",
+        "(+ (* x y) (- (* y x)))",
+        "(- (** x 2) (** y 2))",
+        "(sqrt (+ (* x x) (* y y) (* -2 x y)))",
+        "(sqrt (- (+ (* x x) (* y y)) (* 2 x y)))",
+        "(sqrt (- (* 2 x x) (+ (* x x) (* y y))))",
+    ],
+)
+def test_what_cancels_in_numpy_cancels_here(text: str) -> None:
     x, shapes = RNG.normal(size=100) * 1e3, {"x": (ROWS,), "y": (ROWS,)}
-    for text in ("(- (* x x) (* y y))", "(+ (* x y) (- (* y x)))", "(- (** x 2) (** y 2))"):
-        (found,) = native.compile([parse(text)], ["x", "y"], shapes, 10**5, 1)(x, x.copy())
-        assert not found.any(), text
+    (found,) = native.compile([parse(text)], ["x", "y"], shapes, 10**5, 1)(x, x.copy())
+    assert not found.any()
+
+
+def test_programs_of_odd_shapes() -> None:
+    """Inner products of numbers, sums of very many arrays, class numbers that are trained."""
+    many = " ".join(f"(* w {i})" for i in range(70))
+    for form in (
+        "(train (mean (* x x (dot m m))) :steps 5 :lr 0.01)",
+        f"(train (** (sum (+ {many})) 2) :steps 5 :lr 1e-9)",
+    ):
+        ours, theirs = (run(form, columns(9), backend) for backend in ("native", "numpy"))
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-12)
+    for call in ("(pick [1 2 3] m)", "(ref (one-hot m 3) 0)"):
+        with pytest.raises(NablispError, match="class numbers from a column, and m is none"):
+            run(f"(train (+ {call} (* b b)) :steps 3)", columns(9), "native")
+
+
+def test_compiled_functions_are_the_same_for_few_and_many() -> None:
+    for text in ("(> x 1)", "(+ a 1)", "(and (> x 0) (< x 1))", "(* x a)"):
+        f = nablisp.compile(parse(text), ["a", "x"])
+        few, many = f(2.0, np.ones(5)), f(2.0, np.ones(5000))
+        assert few.dtype == many.dtype and many.shape == (5000,) and few[0] == many[-1]
 
 
 def test_class_numbers_are_checked() -> None:

@@ -12,7 +12,7 @@ from .errors import NablispError, nearest
 from .evaluate import as_number, as_value, check_mapped
 from .expr import Call, Expr, asked, postorder
 from .expr import names as names_in
-from .shapes import ROWS, ShapeEnv
+from .shapes import ROWS, ShapeEnv, is_boolean
 
 LARGE = 1024
 """Elements from which arrays repay compiling machine code: one pass, and no temporaries."""
@@ -38,9 +38,14 @@ def function(
         named(backend)
     program = named("numpy").compile([root], order, {}, MOST, None)
     maps = not any(isinstance(node, Call) and node.op.shape for node in postorder(root))
-    native = _Native(root, order, backend == "native", threads) if maps else None
+    if any(isinstance(node, Call) and node.op.name == "rows" for node in postorder(root)):
+        raise NablispError("unbound-name", "(rows) has no value: there are no columns")
+    suits = maps and not is_boolean(root)
+    native = _Native(root, order, backend == "native", threads) if suits else None
     if backend == "native" and native is None:
-        raise NablispError("unavailable", "native compiles what maps elementwise over arrays")
+        raise NablispError(
+            "unavailable", "native compiles numbers that map elementwise over arrays"
+        )
 
     def compiled(*args: Any, out: Any = None) -> Any:
         if len(args) != len(order):
@@ -90,6 +95,9 @@ class _Native:
         size = int(np.prod(shape))
         if not all(is_large or not np.ndim(v) for is_large, v in zip(large, given, strict=True)):
             return None
+        inside = names_in(self.root)
+        if not any(one for n, one in zip(self.order, large, strict=True) if n in inside):
+            return None  # constant along the arrays
         if size < LARGE and not self.forced:
             return None
         key = tuple(large)

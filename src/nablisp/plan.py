@@ -225,13 +225,14 @@ def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[
 def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr, int]) -> Expr:
     """A sum or difference, term by term; `args` are the new terms, those of `node` the old.
 
-    Two products are not fused: rounded differently, x² - y² would not be 0 where x = y.
+    Only a product of what rows change and what they do not is fused, and not two of them: rounded
+    differently, x² - y² would not be 0 where x = y.
     """
     if len(args) == 2 and all([product(_unsigned(arg)) for arg in args]):
         return _call(node.op.name, *args)
     sign = node.op.name == "-"
     parts = [
-        product(new) if uses[old] == 1 and old in rows else None
+        product(new) if uses[old] == 1 and old in rows and _half_steady(old, rows) else None
         for old, new in zip(node.args, args, strict=True)
     ]
     first = 0
@@ -250,6 +251,10 @@ def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr
             a, b = part
             out = Call(FMA, (_call("neg", a) if sign else a, b, out))
     return out
+
+
+def _half_steady(node: Expr, rows: set[Expr]) -> bool:
+    return type(node) is Call and sum(arg in rows for arg in node.args) == 1
 
 
 def _unsigned(node: Expr) -> Expr:

@@ -84,14 +84,14 @@ def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, few: int = MOST) -> list[C
 
 
 def _too_many(most: int) -> NablispError:
-    return _refused(f"written out by element, this program has more than {most:,} operations")
+    return refused(f"written out by element, this program has more than {most:,} operations")
 
 
 def _unable(node: Call) -> NablispError:
-    return _refused(f"native has no {node.op.name}", node)
+    return refused(f"native has no {node.op.name}", node)
 
 
-def _refused(message: str, node: Expr | None = None) -> NablispError:
+def refused(message: str, node: Expr | None = None) -> NablispError:
     """What native cannot take, where, and what can."""
     where = "" if node is None else f"it occurs in {brief(node)}\n"
     return NablispError(
@@ -183,8 +183,10 @@ def _call(name: str, *args: Expr) -> Expr:
 
 
 def _each(function: Callable[..., Expr], *cells: Cells) -> Cells:
-    """A function of scalar expressions, elementwise."""
-    return np.asarray(np.frompyfunc(function, len(cells), 1)(*cells), dtype=object)
+    """A function of scalar expressions, elementwise; of any number of them."""
+    shape = np.broadcast_shapes(*(given.shape for given in cells))
+    flat = [np.broadcast_to(given, shape).reshape(-1) for given in cells]
+    return _array([function(*items) for items in zip(*flat, strict=True)]).reshape(shape)
 
 
 def _fold(cells: Any, axis: int, name: str) -> Cells:
@@ -247,7 +249,7 @@ def _joined(a: Cells, b: Cells) -> Expr:
 
 
 def _dot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
-    a, b = np.broadcast_arrays(*given)
+    a, b = (np.atleast_1d(cells) for cells in np.broadcast_arrays(*given))
 
     def inner(a: Cells, b: Cells) -> Cells:
         out = np.empty(a.shape[:-1], dtype=object)
@@ -305,7 +307,7 @@ def _one_hot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
 def _check_index(index: Expr, node: Call) -> None:
     """Class numbers are looked at before a run, which only a column's can be."""
     if not isinstance(index, Sym):
-        raise _refused(f"native takes class numbers from a column, not from {brief(index)}", node)
+        raise refused(f"native takes class numbers from a column, not from {brief(index)}", node)
 
 
 _RULES: dict[str, Callable[[list[Cells], list[Shape], Call], Any]] = {

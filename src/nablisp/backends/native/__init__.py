@@ -7,9 +7,8 @@ run gives the same bits on any number of threads and every processor with fused 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +19,7 @@ from ...expr import Expr
 from ...limits import no_collection
 from ...plan import plan
 from ...shapes import ROWS, ShapeEnv
-from ...unroll import cells_of, class_columns, unroll
+from ...unroll import cells_of, class_columns, refused, unroll
 from .. import Ran, Step, Window
 from .driver import STOPPED
 from .engine import Machine
@@ -43,10 +42,15 @@ class Program:
         outputs: Sequence[Expr],
         names: Sequence[str],
         shapes: ShapeEnv,
+        columns: Collection[str],
         most: int,
         step: tuple[int, int] | None = None,
     ) -> None:
         began = perf_counter()
+        self.classes = class_columns(outputs, {name: shapes.get(name, ()) for name in names})
+        for name in self.classes:
+            if name not in columns:
+                raise refused(f"native takes class numbers from a column, and {name} is none")
         with no_collection():
             self._build(outputs, names, shapes, most, step)
         self.seconds = perf_counter() - began
@@ -77,27 +81,16 @@ class Program:
             for name, cells in by_row.items()
         }  # fmt: skip
         """for every column, its elements that are used: which, and the pointer's place"""
-        self.classes = class_columns(outputs, self.shapes)
         self.reductions = [writer.facts(p) for p in range(split.passes)]
         self.operations = len(split.level)
         self.text = writer.text
         self.machine = _compiled(self.text, writer.optimise)
 
 
-_LOCK = Lock()
-_MACHINES: OrderedDict[str, Machine] = OrderedDict()
-
-
+@lru_cache(32)
 def _compiled(text: str, optimise: bool) -> Machine:
     """The machine code of a text; the last ones are kept, since people run things again."""
-    with _LOCK:
-        machine = _MACHINES.pop(text, None)
-    machine = machine or Machine(text, optimise)
-    with _LOCK:
-        _MACHINES[text] = machine
-        while len(_MACHINES) > 32:
-            _MACHINES.popitem(last=False)
-    return machine
+    return Machine(text, optimise)
 
 
 # ---- the two verbs -------------------------------------------------------------------------------
@@ -114,13 +107,17 @@ def compile(  # noqa: A001
 
     NablispError "unavailable" says what native cannot take.
     """
-    program = Program(outputs, inputs, shapes, most)
+    columns = [name for name in inputs if ROWS in shapes.get(name, ())]
+    program = Program(outputs, inputs, shapes, columns, most)
     threads = threads or cores()
     free: list[Memory] = []  # one caller each; a list's pop and append are atomic
 
     def function(*args: Any, into: Sequence[Any] | None = None) -> list[Any]:
         given = dict(zip(inputs, args, strict=True))
-        memory = free.pop() if free else Memory(program, threads)
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = Memory(program, threads)
         columns = {name: given[name] for name in program.places}
         memory.give(columns, False)
         memory.fill([given[name] for name in program.scalars])
@@ -184,7 +181,8 @@ class Stepper:
             shapes = {n: tuple(rows if d == ROWS else d for d in s) for n, s in shapes.items()}
         outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
         counts = len(step.stop), len(step.emit)
-        self.program = Program(outputs, [*self.names, *columns], shapes, most, counts)
+        names = [*self.names, *columns]
+        self.program = Program(outputs, names, shapes, columns, most, counts)
         self.memory = memory = Memory(self.program, threads)
         self.seconds, self.text, self.threads = self.program.seconds, self.program.text, threads
         memory["record_size"] = len(step.emit)

@@ -139,10 +139,21 @@ class Memory:
         help_ = _HELP(machine.address("help"))
         helping: list[Future[None]] = []
         try:
-            helping += [_pool().submit(help_, self.address) for _ in range(helpers)]
+            try:
+                for _ in range(helpers):
+                    # one by one, so that an interrupt finds all there are
+                    helping.append(_pool().submit(_help, help_, self))  # noqa: PERF401
+            except RuntimeError:  # the interpreter is about to end, and starts no thread any more
+                pass
             return int(_RUN(machine.address("run"))(self.address))
         finally:
+            self["leave"] = 1
             _wait([future for future in helping if not future.cancel()])
+
+
+def _help(function: Any, memory: Memory) -> None:
+    """What a helper does; it holds on to the memory."""
+    function(memory.address)
 
 
 def _wait(helping: Sequence[Future[None]]) -> None:
