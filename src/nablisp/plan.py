@@ -225,14 +225,18 @@ def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[
 def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr, int]) -> Expr:
     """A sum or difference, term by term; `args` are the new terms, those of `node` the old.
 
-    Only a product of what rows change and what they do not is fused, and not two of them: rounded
-    differently, x² - y² would not be 0 where x = y.
+    A product is fused if one of its factors is the same for all rows, and not with another, or
+    if it meets what is the same for all rows, and no number: rounded differently, x² - y² would not
+    be 0 where x = y, nor 1 - x (1/x) where that is 1.
     """
     if len(args) == 2 and all([product(_unsigned(arg)) for arg in args]):
         return _call(node.op.name, *args)
     sign = node.op.name == "-"
+    alone = len(args) == 2 and any(arg not in rows and type(arg) is not Num for arg in node.args)
     parts = [
-        product(new) if uses[old] == 1 and old in rows and _half_steady(old, rows) else None
+        product(new)
+        if uses[old] == 1 and old in rows and (alone or _half_steady(old, rows))
+        else None
         for old, new in zip(node.args, args, strict=True)
     ]
     first = 0
