@@ -117,7 +117,9 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
     terms: dict[Expr, Term] = {}
     new: dict[Expr, Expr] = {}
     count = _call("rows")
-    for node in postorder(*outputs):
+    order = postorder(*outputs)
+    short = len(order) <= LONG
+    for node in order:
         if type(node) is not Call:
             if type(node) is Sym and node.name in names:
                 rows.add(node)
@@ -138,7 +140,7 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
         new[node] = made
         if not rows.isdisjoint(args):
             rows.add(made)
-            if name in ("*", "/", "neg") and (term := _term(name, args, rows, terms)):
+            if short and name in ("*", "/", "neg") and (term := _term(name, args, rows, terms)):
                 terms[made] = term
     return [new[output] for output in outputs], rows
 

@@ -46,13 +46,18 @@ MOST = 100_000
 """Operations of a program that is worth compiling."""
 
 
-def unroll(outputs: Sequence[Expr], shapes: ShapeEnv, few: int = MOST) -> list[Cells]:
+def unroll(
+    outputs: Sequence[Expr],
+    shapes: ShapeEnv,
+    few: int = MOST,
+    order: Sequence[Expr] | None = None,
+) -> list[Cells]:
     """The outputs' elements, as scalar expressions.
 
     NablispError "unavailable" names an operation that has no scalar form, or says that there are
     too many: more than `few` where arrays had to be written out.
     """
-    order = postorder(*outputs)
+    order = order or postorder(*outputs)
     if _is_unrolled(order, shapes):
         if sum(type(node) is Call for node in order) > MOST:
             raise _too_many(MOST)
@@ -326,12 +331,12 @@ _RULES: dict[str, Callable[[list[Cells], list[Shape], Call], Any]] = {
 }
 
 
-def class_columns(outputs: Sequence[Expr], shapes: ShapeEnv) -> dict[str, int]:
-    """The columns that hold class numbers, and how many classes there are."""
+def class_columns(order: Sequence[Expr], shapes: ShapeEnv) -> dict[str, int]:
+    """The columns that hold class numbers, and how many classes there are; of nodes in order."""
     found: dict[str, int] = {}
     known: dict[Expr, Shape] = {}
-    for node in postorder(*outputs):
-        if isinstance(node, Call) and node.op.name in ("pick", "one-hot"):
+    for node in order:
+        if type(node) is Call and node.key[0].name in ("pick", "one-hot"):
             index = node.args[-1]
             if isinstance(index, Sym):
                 if node.op.name == "pick":

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...evaluate import ROWS as COUNT
-from ...expr import Expr
+from ...expr import Expr, postorder
 from ...limits import no_collection
 from ...plan import plan
 from ...shapes import ROWS, ShapeEnv
@@ -47,12 +47,8 @@ class Program:
         step: tuple[int, int] | None = None,
     ) -> None:
         began = perf_counter()
-        self.classes = class_columns(outputs, {name: shapes.get(name, ()) for name in names})
-        for name in self.classes:
-            if name not in columns:
-                raise refused(f"native takes class numbers from a column, and {name} is none")
         with no_collection():
-            self._build(outputs, names, shapes, most, step)
+            self._build(outputs, names, shapes, columns, most, step)
         self.seconds = perf_counter() - began
 
     def _build(
@@ -60,11 +56,17 @@ class Program:
         outputs: Sequence[Expr],
         names: Sequence[str],
         shapes: ShapeEnv,
+        columns: Collection[str],
         most: int,
         step: tuple[int, int] | None,
     ) -> None:
         self.shapes = {name: shapes.get(name, ()) for name in names}
-        self.groups = unroll(outputs, self.shapes, most)
+        order = postorder(*outputs)
+        self.classes = class_columns(order, self.shapes)
+        for name in self.classes:
+            if name not in columns:
+                raise refused(f"native takes class numbers from a column, and {name} is none")
+        self.groups = unroll(outputs, self.shapes, most, order)
         flat = [cell for group in self.groups for cell in group.reshape(-1)]
         by_row = {n: cells_of(n, s).reshape(-1) for n, s in self.shapes.items() if ROWS in s}
         split = plan(flat, [cell.name for cells in by_row.values() for cell in cells])

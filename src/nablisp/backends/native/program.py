@@ -113,6 +113,8 @@ class Writer:
     def _row_nodes(self, p: int) -> list[Expr]:
         """The nodes by row that pass p computes, in order."""
         rows = self.plan.rows
+        if self.plan.passes == 1:
+            return [n for n in self.plan.level if n in rows]
         roots = self._roots(p)
         return [n for n in postorder(*roots) if n in rows] if roots else []
 
