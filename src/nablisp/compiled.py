@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .backends import MOST, named
+from .backends import named
 from .errors import NablispError, nearest
 from .evaluate import as_number, as_value, check_mapped
 from .expr import Call, Expr, asked, postorder
 from .expr import names as names_in
 from .shapes import ROWS, ShapeEnv, is_boolean
+from .unroll import MOST
 
 LARGE = 1024
 """Elements from which arrays repay compiling machine code: one pass, and no temporaries."""

@@ -291,7 +291,7 @@ class Num(Expr):
             return node  # type: ignore[return-value]  # the key holds the class
         self = object.__new__(cls)
         object.__setattr__(self, "value", value)
-        return _interned(key, self)  # type: ignore[return-value]
+        return _interned(key, self)  # type: ignore[return-value]  # by its key
 
 
 class Const(Expr):
@@ -311,7 +311,7 @@ class Const(Expr):
             content = blake2b(content, digest_size=32).digest()
         self = object.__new__(cls)
         object.__setattr__(self, "value", array)
-        return _interned((Const, array.dtype.char, array.shape, content), self)  # type: ignore[return-value]
+        return _interned((Const, array.dtype.char, array.shape, content), self)  # type: ignore[return-value]  # by its key
 
 
 class Sym(Expr):
@@ -325,10 +325,10 @@ class Sym(Expr):
         key = (Sym, name)
         found = _TABLE.get(key)
         if found is not None and (node := found()) is not None:
-            return node  # type: ignore[return-value]
+            return node  # type: ignore[return-value]  # by its key
         self = object.__new__(cls)
         object.__setattr__(self, "name", name)
-        return _interned(key, self)  # type: ignore[return-value]
+        return _interned(key, self)  # type: ignore[return-value]  # by its key
 
 
 class Call(Expr):
@@ -346,7 +346,7 @@ class Call(Expr):
             return node  # type: ignore[return-value]  # the key holds the class
         self = _new(Call)
         _set_key(self, key)
-        return _interned(key, self)  # type: ignore[return-value]
+        return _interned(key, self)  # type: ignore[return-value]  # by its key
 
     op = property(lambda self: self.key[0])
     args = property(lambda self: self.key[1])
@@ -359,7 +359,7 @@ def _frozen(self: Expr, name: str, value: object = None) -> None:
 
 _new = object.__new__
 _set_key = vars(Call)["key"].__set__  # a slot is a descriptor
-Expr.__setattr__ = Expr.__delattr__ = _frozen  # type: ignore[assignment, method-assign]
+Expr.__setattr__ = Expr.__delattr__ = _frozen  # type: ignore[assignment, method-assign]  # for all at once
 
 
 def intern_calls(

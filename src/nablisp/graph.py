@@ -209,7 +209,7 @@ class Graph:
         op, node = self.ops[i], self.exprs[i]
         if op is None:
             return sh.shape_of(node, self.env) if node is not None else ()
-        shapes = [self.shapes[arg] for arg in self.args[i]]  # type: ignore[index]
+        shapes = [self.shapes[arg] for arg in self.args[i]]  # type: ignore[index]  # known
         if node is not None:
             return sh.call_shape(node, shapes)  # type: ignore[arg-type]  # words for the user
         if op.shape is None:

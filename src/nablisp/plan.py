@@ -25,6 +25,7 @@ REDUCTIONS = {"sum": "+", "amin": "min", "amax": "max"}
 LONG = 1500
 """Nodes from which a program is taken as it is, since compiling it is what takes the time."""
 ORDINARY = 2.0**-64, 2.0**64
+"""Between these, numbers may be taken out of a sum: it overflows or vanishes no sooner."""
 FMA = Op("fma", "x y + z, rounded once", (3, 3), native="llvm.fma")
 
 
@@ -128,6 +129,9 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
         op, old, options = node.key
         args = tuple([new[arg] for arg in old])
         name = op.name
+        if not args and op.identity is not None:
+            new[node] = Num(op.identity)
+            continue
         if name in ("sum", "mean", "amin", "amax") and not options:
             new[node] = _reduction(name, args[0], rows, terms, count)
             continue

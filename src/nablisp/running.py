@@ -13,10 +13,11 @@ from .errors import NablispError, Span
 from .expr import Expr, as_expr, names
 from .forms import Array, Form, List, Number, String, Symbol
 from .optimizers import OPTIMIZERS, SCHEDULES
+from .options import RANGES, Options, in_range
 from .printer import brief
 from .results import Result
 from .shapes import is_boolean
-from .train import RANGES, Options, Progress, in_range, training
+from .train import Progress, training
 from .values import Arguments, Parameter, Value, expect
 
 # ---- parameters ----------------------------------------------------------------------------------

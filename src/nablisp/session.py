@@ -17,10 +17,10 @@ from .evaluate import ROWS, check_mapped, evaluate
 from .expr import OPS, Expr, Sym
 from .forms import Form, Number
 from .limits import Budget, Limits
+from .options import in_range
 from .printer import text as print_text
 from .reader import read
 from .shapes import Shape, ShapeEnv, shape_of, show
-from .train import in_range
 from .values import Parameter, Value, expect, kind_of
 
 FORMS = (core, calculus, running, tools)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import ceil, inf, isfinite
+from dataclasses import dataclass
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,11 @@ from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
 from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, postorder, substitute
 from .limits import Budget
-from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+from .optimizers import OPTIMIZERS, SCHEDULES
+from .options import RANGES, Options, check_loss, in_range, moving, optimizer_of, used
 from .printer import brief, number
 from .results import Result, Work
-from .shapes import Shape, ShapeEnv, is_boolean, shape_of, show
+from .shapes import Shape, ShapeEnv, shape_of
 
 STEPS = 1000
 """How many steps are taken when nothing says."""
@@ -37,58 +38,6 @@ MANY = 1 << 40
 RUNAWAY = 1e10
 """A loss that grows by this factor over its start has run away."""
 TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
-
-
-RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "lr": (lambda v: 0 <= v < inf, "a number from 0"),
-    "steps": (lambda v: 0 <= v < inf and v == int(v), "a whole number from 0"),
-    "epochs": (lambda v: 0 <= v < inf and v == int(v), "a whole number from 0"),
-    "batch": (lambda v: 1 <= v < inf and v == int(v), "a whole number from 1"),
-    "holdout": (lambda v: 0 < v < 1, "a fraction between 0 and 1"),
-    "patience": (lambda v: 1 <= v < inf and v == int(v), "a whole number from 1"),
-    "seed": (lambda v: 0 <= v <= 2**53 and v == int(v), "a whole number from 0 to 2^53"),
-    "tol": (lambda v: 0 <= v < inf, "a number from 0"),
-    "seconds": (lambda v: v >= 0, "a number from 0"),
-    "clip": (lambda v: v > 0, "a positive number"),
-    "weight-decay": (lambda v: 0 <= v < inf, "a number from 0"),
-    "threads": (lambda v: 1 <= v <= 1024 and v == int(v), "a whole number from 1 to 1024"),
-}
-"""What the options that are numbers may be."""
-
-
-def in_range(name: str, value: Any, what: str = "") -> Any:
-    """The value of an option, or NablispError "value" that says what it may be."""
-    value = as_value(value, what or f":{name}")
-    fits, words = RANGES.get(name, (isfinite, "a finite number"))
-    if isinstance(value, (bool, np.ndarray)) or not fits(value):
-        raise NablispError("value", f"{what or f':{name}'} must be {words}, not {brief(value)}")
-    return int(value) if words.startswith("a whole") else value
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to train; see `train`."""
-
-    by: str = "gd"
-    lr: float | None = None
-    rates: Mapping[str, float] = field(default_factory=dict)
-    steps: int | None = None
-    epochs: int | None = None
-    batch: int | None = None
-    holdout: float | None = None
-    patience: int | None = None
-    seed: int = 0
-    wrt: tuple[str, ...] | None = None
-    tol: float | None = None
-    until: Expr | None = None
-    seconds: float | None = None
-    schedule: tuple[str, tuple[float, ...]] | None = None
-    clip: float | None = None
-    weight_decay: float | None = None
-    bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    backend: str | None = None
-    threads: int | None = None
-    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +141,17 @@ class _Run:
     ) -> None:
         params = {name: _native(value) for name, value in params.items()}
         self.loss, self.options, self.budget = loss, options, budget
-        self.row = _optimizer(options)
+        self.row = optimizer_of(options)
         self.rows = len(next(iter(columns.values()))) if columns else 0
         self.shapes: ShapeEnv = {
             **{name: tuple(np.shape(value)) for name, value in params.items()},
             **{name: ("rows", *np.shape(column)[1:]) for name, column in columns.items()},
         }
         inside = names(loss)
-        self.moving = _moving(inside, params, options)
-        _check_loss(loss, self.shapes, params, options)
+        self.moving = moving(inside, params, options)
+        check_loss(loss, self.shapes, params, options)
         self.fixed = {n: v for n, v in params.items() if n not in self.moving}
-        self.columns = {n: c for n, c in columns.items() if n in inside or _used(options, n)}
+        self.columns = {n: c for n, c in columns.items() if n in inside or used(options, n)}
         self.held: dict[str, Any] = {}
         self.kept: Any = range(self.rows)
         if options.holdout is not None:
@@ -661,93 +610,6 @@ def first_not_finite(
             row = int(at[0]) if value.ndim else None
             return node, row, float(value[tuple(at)])
     return None
-
-
-# ---- checks --------------------------------------------------------------------------------------
-
-
-def _optimizer(options: Options) -> Optimizer:
-    if options.by in ("newton", "lbfgs"):
-        raise NablispError("unavailable", f":by {options.by} is not part of this version yet")
-    row = OPTIMIZERS.get(options.by)
-    if row is None:
-        close = nearest(options.by, OPTIMIZERS)
-        raise NablispError(
-            "value",
-            f"there is no optimizer called {options.by}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(OPTIMIZERS)}",
-        )
-    for name in options.settings:
-        if name not in row.settings:
-            raise NablispError(
-                "keyword",
-                f"{row.name} has no setting :{name}",
-                hint=f"it has {', '.join(f':{n}' for n in row.settings) or 'none'}",
-            )
-    return row
-
-
-def _moving(inside: Mapping[str, Sym], params: Mapping[str, Any], options: Options) -> list[str]:
-    """The names to train, in order of declaration."""
-    if options.wrt is not None:
-        for name in options.wrt:
-            if name not in params:
-                close = nearest(name, params)
-                raise NablispError(
-                    "unbound-name",
-                    f":wrt names {name}, which is no parameter",
-                    hint=f"did you mean {close}?" if close else "",
-                )
-    found = [n for n in params if n in inside and (options.wrt is None or n in options.wrt)]
-    if not found:
-        which = "any of the parameters to train" if options.wrt is not None else "any parameter"
-        raise NablispError(
-            "value",
-            f"the loss does not depend on {which}" + ("" if params else ": none is declared"),
-            hint=f"it depends on {', '.join(inside)}"
-            if options.wrt is not None
-            else "declare one: (params m b)",
-        )
-    return found
-
-
-def _check_loss(loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options: Options) -> None:
-    """Refuse a loss or an end that has no value, or is no number or no condition."""
-    inside = names(loss)
-    for name in inside if options.until is None else {**inside, **names(options.until)}:
-        if name not in shapes:
-            close = nearest(name, shapes)
-            raise NablispError(
-                "unbound-name",
-                f"{name} has no value: it is neither parameter nor column",
-                hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
-            )
-    if is_boolean(loss):
-        raise NablispError(
-            "type",
-            f"the loss is a number, and {brief(loss)} is true or false",
-            hint="choose numbers with where: (where c 1 0)",
-        )
-    if options.until is not None and not is_boolean(options.until):
-        raise NablispError(
-            "type",
-            f":until takes a condition, not {brief(options.until)}",
-            hint="a condition is a comparison: (< loss 1e-6)",
-        )
-    for what, expr in (("the loss", loss), (":until", options.until)):
-        if expr is not None and (shape := shape_of(expr, shapes)):
-            raise NablispError(
-                "shape",
-                f"{what} has shape {show(shape)}: one value per row or element, not a single one",
-                hint="wrap it in mean or sum" if expr is loss else "reduce it: (< (amax e) 1)",
-            )
-    for name, start in params.items():
-        if name in inside and not np.isfinite(start).all():
-            raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
-
-
-def _used(options: Options, name: str) -> bool:
-    return options.until is not None and name in names(options.until)
 
 
 def _op(name: str, *args: Any) -> Expr:

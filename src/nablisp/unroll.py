@@ -43,7 +43,7 @@ def _array(items: Sequence[Expr]) -> Cells:
 
 
 MOST = 100_000
-"""Operations of a program that is worth compiling."""
+"""Operations of a program that native takes, when it is asked to."""
 
 
 def unroll(

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..errors import NablispError, nearest
 from ..expr import Expr, size
 from ..shapes import ShapeEnv
+from ..unroll import MOST
 
 Window = tuple[int, int]
 """A range of rows, `start` to `stop` (exclusive)."""
@@ -78,7 +79,7 @@ class Backend(Protocol):
         most: int,
         threads: int | None,
     ) -> Function:
-        """A function of the inputs, in order, to the outputs' values."""  # fmt: skip
+        """A function of the inputs, in order, to the outputs' values."""
 
     def iterate(
         self,
@@ -104,8 +105,6 @@ COMPILING = 20e-6
 """Seconds that machine code takes to make, for each operation."""
 COLD, WARM = 0.25, 0.03
 """Seconds of NumPy's time above which it pays besides; with and without importing the compiler."""
-MOST = 100_000
-"""Operations that native takes when it is asked to."""
 FEW = 3_000
 """Operations, where arrays must be written out by element, up to which it is chosen: BLAS is good
 at matrices."""

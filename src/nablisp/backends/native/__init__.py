@@ -35,8 +35,6 @@ RECORDS = 1 << 24
 class Program:
     """Outputs compiled for names of certain shapes."""
 
-    backend = "native"
-
     def __init__(
         self,
         outputs: Sequence[Expr],
@@ -48,45 +46,35 @@ class Program:
     ) -> None:
         began = perf_counter()
         with no_collection():
-            self._build(outputs, names, shapes, columns, most, step)
-        self.seconds = perf_counter() - began
+            self.shapes = {name: shapes.get(name, ()) for name in names}
+            order = postorder(*outputs)
+            self.classes = class_columns(order, self.shapes)
+            for name in self.classes:
+                if name not in columns:
+                    raise refused(f"native takes class numbers from a column, and {name} is none")
+            self.groups = unroll(outputs, self.shapes, most, order)
+            flat = [cell for group in self.groups for cell in group.reshape(-1)]
+            by_row = {n: cells_of(n, s).reshape(-1) for n, s in self.shapes.items() if ROWS in s}
+            split = plan(flat, [cell.name for cells in by_row.values() for cell in cells])
+            self.scalars = [n for n in names if n not in by_row and n != COUNT]
+            inputs = [c for n in self.scalars for c in cells_of(n, self.shapes[n]).reshape(-1)]
+            writer = Writer(split, inputs, step)
+            self.outputs, self.stored = split.outputs, writer.stored
+            self.first_input, self.first_output = writer.first_input, writer.first_output
+            self.cells = writer.layout.size
+            self.constants = writer.constants()
+            self.places = {
+                name: [(i, writer.layout.columns[cell]) for i, cell in enumerate(cells)
+                       if cell in writer.layout.columns]
+                for name, cells in by_row.items()
+            }  # fmt: skip
+            """for every column, its elements that are used: which, and the pointer's place"""
+            self.reductions = [writer.facts(p) for p in range(split.passes)]
+            self.operations = len(split.level)
+            self.text = writer.text
+            self.machine = _compiled(self.text, writer.optimise)
 
-    def _build(
-        self,
-        outputs: Sequence[Expr],
-        names: Sequence[str],
-        shapes: ShapeEnv,
-        columns: Collection[str],
-        most: int,
-        step: tuple[int, int] | None,
-    ) -> None:
-        self.shapes = {name: shapes.get(name, ()) for name in names}
-        order = postorder(*outputs)
-        self.classes = class_columns(order, self.shapes)
-        for name in self.classes:
-            if name not in columns:
-                raise refused(f"native takes class numbers from a column, and {name} is none")
-        self.groups = unroll(outputs, self.shapes, most, order)
-        flat = [cell for group in self.groups for cell in group.reshape(-1)]
-        by_row = {n: cells_of(n, s).reshape(-1) for n, s in self.shapes.items() if ROWS in s}
-        split = plan(flat, [cell.name for cells in by_row.values() for cell in cells])
-        self.scalars = [n for n in names if n not in by_row and n != COUNT]
-        inputs = [c for n in self.scalars for c in cells_of(n, self.shapes[n]).reshape(-1)]
-        writer = Writer(split, inputs, step)
-        self.outputs, self.stored = split.outputs, writer.stored
-        self.first_input, self.first_output = writer.first_input, writer.first_output
-        self.cells = writer.layout.size
-        self.constants = writer.constants()
-        self.places = {
-            name: [(i, writer.layout.columns[cell]) for i, cell in enumerate(cells)
-                   if cell in writer.layout.columns]
-            for name, cells in by_row.items()
-        }  # fmt: skip
-        """for every column, its elements that are used: which, and the pointer's place"""
-        self.reductions = [writer.facts(p) for p in range(split.passes)]
-        self.operations = len(split.level)
-        self.text = writer.text
-        self.machine = _compiled(self.text, writer.optimise)
+        self.seconds = perf_counter() - began
 
 
 @lru_cache(32)

@@ -1,9 +1,8 @@
-"""From a plan to LLVM's text: for every pass a stage before it, a block of rows, and its end.
+"""From a plan to LLVM's text: for every pass a stage before it and a block of rows; a last stage.
 
 All that is not by row lives in cells, an array of numbers: inputs first, then outputs, then what
 one function leaves for another. A block goes through some rows, eight at a time, and leaves one
-accumulator for each reduction and lane; `combine` joins two blocks, `finish` the lanes. The order
-of all this depends on the number of rows alone.
+accumulator for each reduction and lane, which the driver takes together.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from ...plan import LONG, REDUCTIONS, Plan, is_reduction
 from ...shapes import is_boolean
 from .emit import LANES, Code, Module, Value, number_text
 from .rows import Block
-
-WIDE = f"<{LANES} x double>"
 
 
 @dataclass(slots=True)
@@ -56,7 +53,7 @@ class Writer:
         short = len(plan.level) <= LONG
         self.module = Module(short)
         self.layout = Layout()
-        self.rows_cell = self.layout.cell(Call(OPS["rows"], ()))
+        self.layout.cell(Call(OPS["rows"], ()))  # the first, where the driver puts it
         self.first_input = self.layout.size
         for leaf in inputs:
             self.layout.cell(leaf)
