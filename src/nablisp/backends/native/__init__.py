@@ -20,8 +20,8 @@ from ...limits import no_collection
 from ...plan import plan
 from ...shapes import ROWS, ShapeEnv
 from ...unroll import cells_of, class_columns, refused, unroll
-from .. import Ran, Step, Window
-from .driver import STOPPED
+from .. import THREADED, Ran, Step, Window
+from .driver import STOPPED, driver
 from .engine import Machine
 from .memory import Memory, cores
 from .program import Writer
@@ -44,7 +44,6 @@ class Program:
         most: int,
         step: tuple[int, int] | None = None,
     ) -> None:
-        began = perf_counter()
         with no_collection():
             self.shapes = {name: shapes.get(name, ()) for name in names}
             order = postorder(*outputs)
@@ -73,8 +72,6 @@ class Program:
             self.operations = len(split.level)
             self.text = writer.text
             self.machine = _compiled(self.text, writer.optimise)
-
-        self.seconds = perf_counter() - began
 
 
 @lru_cache(32)
@@ -166,6 +163,7 @@ class Stepper:
         threads: int,
         rows: int | None,
     ) -> None:
+        began = perf_counter()
         self.step, self.names = step, list(step.next)
         if rows is not None and 0 < rows <= TINY:  # so few that they are written out, too
             shapes = {n: tuple(rows if d == ROWS else d for d in s) for n, s in shapes.items()}
@@ -174,7 +172,9 @@ class Stepper:
         names = [*self.names, *columns]
         self.program = Program(outputs, names, shapes, columns, most, counts)
         self.memory = memory = Memory(self.program, threads)
-        self.seconds, self.text, self.threads = self.program.seconds, self.program.text, threads
+        driver(threads > 1 and (rows or 0) >= THREADED)  # once in a process: it counts here
+        self.text, self.threads = self.program.text, threads
+        self.seconds = perf_counter() - began
         memory["record_size"] = len(step.emit)
 
     def __call__(
