@@ -1,0 +1,308 @@
+"""From a judged minimum to a result: estimates, their errors, what the data leave open, and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .expr import Expr, Num, Sym, substitute
+from .printer import brief, columns_of, element, formula
+from .results import STATUS
+
+if TYPE_CHECKING:
+    from .intervals import Interval, Prediction
+    from .search import Candidate
+
+Vector = np.ndarray[Any, Any]
+
+STRONG = 0.95
+"""Correlations from this size on are shown."""
+DIGITS = 10
+"""Significant digits of an estimate in the table; `(get r :b)` has all."""
+ILL = 1e8
+"""The condition number from which estimates are said to hang together."""
+
+
+@dataclass(slots=True)
+class FitResult:
+    """The outcome of a fit.
+
+    `params` maps names to numbers or arrays; `se` names of scalars (`w[0]` for an element) to
+    standard errors, in the order of `names` as `cov` and `correlation`: inf where the data do not
+    determine a parameter, nan at a bound. `se` is None where there are none, and `why` says so.
+    """
+
+    status: str
+    params: dict[str, Any]
+    start: dict[str, Any]
+    names: tuple[str, ...]
+    estimates: Vector
+    rss: float
+    """the sum of squared residuals, weighted; of a robust loss, its sum"""
+    dof: int
+    sd: float | None
+    """residual standard deviation; with `sigma` given, the root of the reduced chi square"""
+    r2: float | None
+    se: dict[str, float] | None
+    cov: Vector | None
+    why: str
+    """why there are no standard errors"""
+    gradient_norm: float
+    """|Qᵀr|/|r|: how far the residuals lean towards the slopes; 0 at a minimum"""
+    condition: float
+    """of the Jacobian with columns scaled to length 1"""
+    bounds: dict[str, float]
+    """parameters at a bound"""
+    undetermined: list[str]
+    """combinations of parameters that the data leave open, in words"""
+    first: str
+    """the first line: what came out"""
+    models: tuple[Expr, ...]
+    responses: tuple[str, ...]
+    steps: int
+    evaluations: int
+    seconds: float
+    rows: int
+    remarks: list[str] = field(default_factory=list)
+    known: Any = field(default=None, repr=False)
+    """the problem, for predictions and profiles"""
+    run: str = "fit"
+
+    @property
+    def loss(self) -> float:
+        """What was minimised: the sum of squares."""
+        return self.rss
+
+    @property
+    def correlation(self) -> Vector | None:
+        """The correlations of the estimates."""
+        if self.cov is None:
+            return None
+        scale = np.sqrt(np.diag(self.cov))
+        with np.errstate(all="ignore"):
+            return np.clip(self.cov / np.outer(scale, scale), -1, 1)
+
+    def predict(self, data: Any = None, level: float = 0.95) -> Prediction:
+        """The model at other rows, with standard errors and a prediction band."""
+        from .intervals import predict
+
+        return predict(self, data, level)
+
+    def confidence(self, level: float = 0.95) -> dict[str, Interval]:
+        """Confidence intervals by profiling: other parameters are fitted anew on the way out."""
+        from .intervals import confidence
+
+        return confidence(self, level)
+
+    def parts(self) -> dict[str, Any]:
+        """What `(get r :key)` finds, by key."""
+        found: dict[str, Any] = {
+            "status": self.status,
+            "loss": self.rss,
+            "rss": self.rss,
+            "dof": self.dof,
+            "steps": self.steps,
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+            "gradient": self.gradient_norm,
+            "condition": self.condition,
+        }
+        if self.sd is not None:
+            found["sd"] = self.sd
+        if self.r2 is not None:
+            found["r2"] = self.r2
+        if self.se is not None and self.cov is not None:
+            found |= {
+                "se": np.array([self.se[name] for name in self.names]),
+                "covariance": self.cov,
+                "correlation": self.correlation,
+            }
+        found.update({name: self.params[name] for name in self.params if name not in found})
+        return found
+
+    # ---- words -----------------------------------------------------------------------------------
+
+    @property
+    def formulas(self) -> list[str]:
+        """The models at the estimates, six digits each."""
+        values = {
+            Sym(name): Num(float(f"{value:.6g}"))
+            for name, value in zip(self.known.scalars, self.estimates.tolist(), strict=True)
+        }
+        shown = substitute(self.models, values)
+        return [
+            f"{response} = {_one_line(model)}"
+            for response, model in zip(self.responses, shown, strict=True)
+        ]
+
+    @property
+    def text(self) -> str:
+        """The result as a short table."""
+        lines = [self.first, *(f"  {line}" for line in self.formulas)]
+        rows = [("", "estimate", "± standard error")]
+        for i, name in enumerate(self.names):
+            shown = element(float(f"{self.estimates[i]:.{DIGITS}g}"))
+            rows.append((name, shown, self._error(name)))
+        lines += [f"  {line}" for line in columns_of(rows)]
+        lines += [f"  {line}" for line in self._summary()]
+        lines += [f"  {line}" for note in self.remarks for line in note.splitlines()]
+        lines.append(f"  {self.status}: {STATUS[self.status]}; {self.seconds:.3f} s")
+        return "\n".join(lines)
+
+    def _error(self, name: str) -> str:
+        if name in self.bounds:
+            return "at its bound"
+        if self.se is None:
+            return ""
+        return "not determined" if np.isinf(self.se[name]) else f"{self.se[name]:.5g}"
+
+    def _summary(self) -> list[str]:
+        free = f"{self.dof} degree{'' if self.dof == 1 else 's'} of freedom"
+        parts = [f"{self.known.measure} {self.sd:.6g}"] if self.sd is not None else []
+        if self.r2 is not None:
+            parts.append(f"R² {self.r2:.6g}")
+        out = [", ".join([*parts, free])]
+        if self.se is None:
+            out.append(f"no standard errors: {self.why}")
+        strong = self._strong()
+        if strong:
+            out.append(f"correlations: {strong}")
+        out.append(f"relative gradient {self.gradient_norm:.1g}, condition {self.condition:.3g}")
+        return out
+
+    def _strong(self) -> str:
+        found = self.correlation
+        if found is None:
+            return ""
+        pairs = [
+            (abs(found[i, j]), f"{a} and {b} {found[i, j]:.4f}")
+            for i, a in enumerate(self.names)
+            for j, b in enumerate(self.names[:i])
+            if abs(found[i, j]) >= STRONG
+        ]
+        pairs.sort(reverse=True)
+        more = f", and {len(pairs) - 4} more" if len(pairs) > 4 else ""
+        return ", ".join(text for _, text in pairs[:4]) + more
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _one_line(model: Expr) -> str:
+    text = formula(model)
+    return text if len(text) <= 300 else brief(model)
+
+
+# ---- errors of estimates -------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Errors:
+    """Covariance of the estimates, before the residuals scale it; what is open, in words."""
+
+    inverse: Vector | None
+    open: list[str]
+    loose: Vector
+    """which parameters the data do not determine"""
+
+
+def errors(
+    candidate: Candidate, names: Sequence[str], rows: int, same: Callable[[Vector], bool]
+) -> Errors:
+    """(JᵀJ)⁻¹ in the parameters that are free and determined; inf for the others.
+
+    `same` says whether a point has the same residuals.
+    """
+    point = candidate.point
+    normal, free = point.normal, ~point.held
+    count = len(names)
+    weak = candidate.complaints.get("undetermined", np.zeros((0, count)))
+    loose = np.zeros(count, dtype=bool)
+    if len(weak):
+        size = np.abs(weak) * normal.scale
+        loose = np.max(size / np.maximum(size.max(axis=1, keepdims=True), 1e-300), axis=0) > 1e-6
+    if rows < count:
+        return Errors(None, combinations(weak, point.at, names, same), loose)
+    fixed = free & ~loose
+    out = np.zeros((count, count))
+    if fixed.any():
+        _, s, vt = np.linalg.svd(normal.r[:, free], full_matrices=False)
+        keep = s > s[0] * 1e-13
+        half = (vt[keep].T / s[keep]) / normal.scale[free][:, None]
+        inner = half @ half.T
+        out[np.ix_(free, free)] = inner
+    out[loose, :] = out[:, loose] = 0.0
+    out[loose, loose] = np.inf
+    out[~free, ~free] = np.nan
+    return Errors(out, combinations(weak, point.at, names, same), loose)
+
+
+def combinations(
+    weak: Vector, at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
+) -> list[str]:
+    """Directions in which the fit does not change, as words about parameters."""
+    found = []
+    for direction in weak:
+        size = np.abs(direction) / (np.abs(at) + np.abs(direction).max())
+        inside = sorted(int(i) for i in np.flatnonzero(size > 1e-6 * size.max()))
+        found.append(_direction(inside, at, names, same))
+    return list(dict.fromkeys(found))
+
+
+_PAIRS = (
+    ("only the sum {} + {} is determined", lambda a, b: (a + _far(a), b - _far(a))),
+    ("only the difference {} - {} is determined", lambda a, b: (a + _far(a), b + _far(a))),
+    ("only the product {} {} is determined", lambda a, b: (2 * a, b / 2)),
+    ("only the quotient {}/{} is determined", lambda a, b: (2 * a, 2 * b)),
+)
+"""What two parameters may determine together: in words, and a move that would not change it."""
+
+
+def _far(value: float) -> float:
+    return abs(value) or 1.0
+
+
+def _direction(
+    inside: list[int], at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
+) -> str:
+    if len(inside) == 1:
+        return f"{names[inside[0]]} has no effect on the fit"
+    if len(inside) == 2:
+        i, j = inside
+        for words, move in _PAIRS:
+            there = at.copy()
+            there[i], there[j] = move(at[i], at[j])
+            if (there != at).all(where=[k in inside for k in range(len(at))]) and same(there):
+                return words.format(names[i], names[j])
+    listed = ", ".join(names[i] for i in inside[:6])
+    more = f" and {len(inside) - 6} more" if len(inside) > 6 else ""
+    return f"a combination of {listed}{more} is not determined"
+
+
+def gathered(values: Vector, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """A vector as parameters by name: numbers and arrays."""
+    found: dict[str, Any] = {}
+    at = 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape)) if shape else 1
+        part = values[at : at + size]
+        found[name] = part.reshape(shape).copy() if shape else float(part[0])
+        at += size
+    return found
+
+
+def scalar_names(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """The names of the entries, as a table shows them: `b`, `w[0]`, `W[1 2]`."""
+    found: list[str] = []
+    for name, shape in shapes.items():
+        if not shape:
+            found.append(name)
+        else:
+            found += [f"{name}[{' '.join(map(str, at))}]" for at in np.ndindex(*shape)]
+    return tuple(found)
+
+
+Tick = Callable[[], bool]

@@ -1,0 +1,128 @@
+"""The forms of fits: rows of SPECIAL and FUNCTIONS over fit.py and intervals.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .certificate import FitResult
+from .elaborate import Machine, form_row
+from .errors import NablispError
+from .expr import Expr, as_expr
+from .fit import FitOptions, fitted, in_fit_range
+from .forms import Array, Form, Number
+from .intervals import in_level
+from .residuals import ROBUST
+from .running import word, words
+from .values import Arguments, Value, described, expect
+
+
+@form_row(
+    "fit",
+    "(fit y model …)",
+    "least squares, with standard errors and a certificate: [y1 y2] [m1 m2] for several responses; "
+    f"robust with :loss {' '.join(ROBUST)}",
+    (2, 2),
+    raw=True,
+    keywords=("sigma", "weights", "loss", "scale", "starts", "fixed", "seconds", "threads"),
+    example="(fit y (* a (exp (* k x))) :sigma 0.1)",
+)
+def fit(a: Arguments) -> Machine:
+    session = a.session
+    responses = yield from _formulas(a, a.given[0], "the response")
+    models = yield from _formulas(a, a.given[1], "the model")
+    chosen: dict[str, Any] = {"threads": session.threads}
+    fixed = {name for name, p in session.parameters.items() if p.fixed}
+    for key, form in a.named.items():
+        match key:
+            case "sigma" | "weights":
+                found = yield from _formulas(a, form, f":{key}")
+                chosen[key] = tuple(found * len(responses) if len(found) == 1 else found)
+            case "loss":
+                chosen[key] = word(form)
+            case "fixed":
+                fixed |= set(words(form))
+            case _:
+                value = expect((yield form, a.scope), ("number",), f":{key}", form.span)
+                try:
+                    chosen[key] = in_fit_range(key, value)
+                except NablispError as error:
+                    raise error.at(form.span) from None
+    held = session.parameters
+    options = FitOptions(
+        bounds={n: (p.low, p.high) for n, p in held.items() if (p.low, p.high) != (None, None)},
+        fixed=frozenset(fixed),
+        **chosen,
+    )
+    start = {name: p.value for name, p in held.items()}
+    result = fitted(responses, models, start, session.columns, options, session.budget)
+    for name, value in result.params.items():
+        held[name].value = value
+    session.fits = a.form
+    return result
+
+
+def _formulas(a: Arguments, form: Form, what: str) -> Machine:
+    """One formula, or the formulas in brackets."""
+    found: list[Expr] = []
+    several = isinstance(form, Array) and not any(_is_number(item) for item in form.items)
+    for item in form.items if several and isinstance(form, Array) else (form,):
+        value = expect((yield item, a.scope), ("number", "array", "expression"), what, item.span)
+        found.append(as_expr(value))
+    return found
+
+
+def _is_number(form: Form) -> bool:
+    return isinstance(form, (Array, Number))
+
+
+def _result(a: Arguments, what: str) -> FitResult:
+    found = a.given[0]
+    if not isinstance(found, FitResult):
+        raise NablispError(
+            "type",
+            f"{what} takes the result of a fit, not {described(found)}",
+            span=a.at(0),
+            hint="(define r (fit y model))",
+        )
+    return found
+
+
+def _level(a: Arguments) -> float:
+    value = a.named.pop("level", 0.95)
+    try:
+        return in_level(float(expect(value, ("number",), ":level", a.at("level"))))
+    except NablispError as error:
+        raise error.at(a.at("level")) from None
+
+
+@form_row(
+    "predict",
+    "(predict r :x [1 2] :level 0.95)",
+    "a fitted model at other rows, with standard errors and the band for new observations",
+    (1, 1),
+    keywords=None,
+    example="(predict r :x 3)",
+)
+def predict(a: Arguments) -> Value:
+    result = _result(a, "predict")
+    level = _level(a)
+    given = {
+        name: np.atleast_1d(expect(value, ("number", "array"), f":{name}", a.at(name)))
+        for name, value in a.named.items()
+    }
+    longest = max((len(v) for v in given.values()), default=0)
+    data = {n: np.repeat(v, longest, axis=0) if len(v) == 1 else v for n, v in given.items()}
+    return result.predict(data or None, level)
+
+
+@form_row(
+    "confidence",
+    "(confidence r :level 0.95)",
+    "confidence intervals of a fit's parameters, by profiling",
+    (1, 1),
+    keywords=("level",),
+)
+def confidence(a: Arguments) -> Value:
+    return _result(a, "confidence").confidence(_level(a))

@@ -1,0 +1,338 @@
+"""From residuals and their slopes to a minimum of the sum of squares: the numerics of a fit.
+
+Levenberg and Marquardt's method in a trust region (Moré 1978) on the problem that is left when
+linear parameters are eliminated (Golub and Pereyra 1973), then Newton's method on all parameters,
+which carries a minimum to the last digit. Both see data only through triangles: a factor R of the
+slopes J = Q R and Qᵀr, however many rows there are. Nothing here knows formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import double_double as dd
+from .double_double import Pair
+
+Vector = np.ndarray[Any, Any]
+EPS = float(np.finfo(float).eps)
+
+SETTLED = 1e-6
+"""The relative offset |Qᵀr|/|r| at which Newton's method takes over."""
+ACCEPT = 1e-4
+"""The share of the predicted reduction from which a step is taken."""
+
+
+@dataclass(slots=True)
+class Triangle:
+    """A linear least-squares problem: min |R step + z|², and the squares that no step changes."""
+
+    r: Vector
+    z: Vector
+    squares: float
+    """|residuals|² in all"""
+
+
+def triangle(slopes: Vector, residuals: Vector) -> Triangle:
+    """The triangle of a matrix and a vector, by Householder's reflections."""
+    width = slopes.shape[1]
+    whole = np.column_stack([slopes, residuals])
+    if not np.isfinite(whole).all():
+        return Triangle(np.full((width, width), np.nan), np.full(width, np.nan), np.nan)
+    found = np.linalg.qr(whole, "r")
+    if len(found) < width:
+        found = np.vstack([found, np.zeros((width - len(found), width + 1))])
+    return Triangle(found[:width, :width], found[:width, width], float(residuals @ residuals))
+
+
+@dataclass(slots=True)
+class Normal:
+    """All that Newton's method asks of a point: slopes J = Q R D, gradient Jᵀr, Σ r ∇²r, |r|²."""
+
+    scale: Vector
+    """D: the norms of the columns of J"""
+    r: Vector
+    """R, the triangle of J/D"""
+    gradient: Vector
+    curving: Vector
+    squares: float
+    count: int
+    """how many residuals"""
+    exact: bool = False
+    """are the residuals no larger than the rounding of the data?"""
+    doubt: Vector = field(default_factory=lambda: np.zeros(0))
+    """relative errors of the columns of J in doubles"""
+
+    @property
+    def offset(self) -> float:
+        """How far the residuals lean towards the slopes: |Qᵀr|/|r|, 0 at a stationary point."""
+        if not self.squares:
+            return 0.0
+        s, vt = self.singular
+        keep = s > 1e-14 * s[0]
+        inner = (vt[keep] @ (self.gradient / self.scale)) / s[keep]
+        return float(np.linalg.norm(inner)) / self.squares**0.5
+
+    @property
+    def singular(self) -> tuple[Vector, Vector]:
+        """The singular values of J/D, descending, and the directions, as rows."""
+        _, s, vt = np.linalg.svd(self.r)
+        return s, vt
+
+    @property
+    def condition(self) -> float:
+        """The condition number of J/D."""
+        s = self.singular[0]
+        return float(s[0] / s[-1]) if len(s) and s[-1] > 0 else np.inf
+
+    def bend(self) -> Vector:
+        """M = I + R⁻ᵀ D⁻¹ (Σ r ∇²r) D⁻¹ R⁻¹: the Hessian, measured by JᵀJ.
+
+        It does not depend on how parameters are scaled, or mixed; positive at a minimum.
+        """
+        scaled = self.curving / np.outer(self.scale, self.scale)
+        half = _lower(self.r, scaled)
+        out = np.eye(len(self.r)) + _lower(self.r, half.T)
+        return (out + out.T) / 2
+
+    def newton(self) -> Vector:
+        """The step to where the gradient is 0."""
+        inner = _lower(self.r, self.gradient / self.scale)
+        return -_upper(self.r, np.linalg.solve(self.bend(), inner)) / self.scale
+
+    def covariance(self) -> Vector:
+        """(JᵀJ)⁻¹."""
+        inverse = _upper(self.r, np.eye(len(self.r))) / self.scale[:, None]
+        return inverse @ inverse.T
+
+
+def normal_of(
+    jacobian: Vector, gradient: Vector, curving: Vector, squares: float, exact: bool, doubt: Vector
+) -> Normal:
+    """The same from the slopes themselves."""
+    scale = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
+    scale = np.where(scale > 0, scale, 1.0)
+    width = len(scale)
+    found = np.linalg.qr(jacobian / scale, "r")
+    if len(found) < width:
+        found = np.vstack([found, np.zeros((width - len(found), width))])
+    return Normal(scale, found, gradient, curving, squares, len(jacobian), exact, doubt)
+
+
+def _upper(r: Vector, right: Vector) -> Vector:
+    """R⁻¹ right."""
+    return np.linalg.solve(r, right)
+
+
+def _lower(r: Vector, right: Vector) -> Vector:
+    """R⁻ᵀ right."""
+    return np.linalg.solve(r.T, right)
+
+
+class Residuals(Protocol):
+    """What a fit asks of a model and its data."""
+
+    linear: list[int]
+    others: list[int]
+    evaluations: int
+
+    def project(self, b: Vector) -> tuple[Vector, float]:
+        """The parameters with the best linear ones, and the sum of squares there."""
+
+    def reduced(self, b: Vector) -> Triangle:
+        """The problem in the other parameters, at the best linear ones."""
+
+    def normal(self, b: Sequence[Pair]) -> Normal:
+        """What Newton's method asks, as precisely as it is to be had."""
+
+
+@dataclass(slots=True)
+class Bounds:
+    """The box the parameters stay in."""
+
+    low: Vector
+    high: Vector
+
+    def clip(self, b: Vector) -> Vector:
+        return np.minimum(np.maximum(b, self.low), self.high)
+
+    def held(self, b: Vector, gradient: Vector) -> Vector:
+        """Which parameters are at a bound that the gradient pushes them against."""
+        return ((b <= self.low) & (gradient > 0)) | ((b >= self.high) & (gradient < 0))
+
+    def touched(self, b: Vector) -> Vector:
+        return (b <= self.low) | (b >= self.high)
+
+
+@dataclass(slots=True)
+class Descent:
+    """Where a descent came to: parameters, sum of squares, and why it ended."""
+
+    b: Vector
+    squares: float
+    why: str
+    """settled, small (no step changes anything), steps, or start (not finite there)"""
+    steps: int
+    rough: bool = False
+    """was any step refused, so that the surface is not what its slopes say?"""
+
+
+def descend(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300) -> Descent:
+    """Levenberg–Marquardt from a start, to where Newton's method may take over."""
+    others = problem.others
+    b, squares = problem.project(bounds.clip(start))
+    if not np.isfinite(squares):
+        return Descent(start, np.inf, "start", 0)
+    if not others:
+        return Descent(b, squares, "settled", 1)
+    low, high = bounds.low[others], bounds.high[others]
+    scale = np.zeros(len(others))
+    radius = 0.0
+    steps = 0
+    rough = False
+    while steps < limit:
+        view = problem.reduced(b)
+        if not np.isfinite(view.r).all():
+            return Descent(b, squares, "small", steps, rough)
+        alpha = b[others]
+        gradient = view.r.T @ view.z
+        free = ~(((alpha <= low) & (gradient > 0)) | ((alpha >= high) & (gradient < 0)))
+        if not free.any():
+            return Descent(b, squares, "settled", steps, rough)
+        norms = np.sqrt(np.einsum("ij,ij->j", view.r, view.r))
+        scale = np.maximum(scale, norms)
+        d = np.where(scale > 0, scale, 1.0)
+        if not radius:
+            radius = float(np.linalg.norm(d * alpha)) or 1.0
+        u, s, vt = np.linalg.svd(view.r[:, free] / d[free], full_matrices=False)
+        z = u.T @ view.z
+        if not squares or np.linalg.norm(z[s > 1e-13 * s[0]]) <= SETTLED * squares**0.5:
+            return Descent(b, squares, "settled", steps, rough)
+        while True:
+            steps += 1
+            move = np.zeros(len(others))
+            move[free] = (vt.T @ _damped(s, z, radius)) / d[free]
+            trial = np.minimum(np.maximum(alpha + move, low), high)
+            move = trial - alpha
+            length = float(np.linalg.norm(d * move))
+            if np.all(np.abs(move) <= EPS * np.abs(alpha)) or steps >= limit:
+                return Descent(b, squares, "small" if steps < limit else "steps", steps, rough)
+            there = b.copy()
+            there[others] = trial
+            new, value = problem.project(there)
+            if not np.isfinite(value):
+                radius, rough = length / 10, True
+                continue
+            left = view.r @ move + view.z
+            predicted = float((view.z - left) @ (view.z + left))
+            ratio = (squares - value) / predicted if predicted > 0 else -1.0
+            if steps == 1:
+                radius = min(radius, length)
+            if ratio < 0.25:
+                radius = length * (0.1 if ratio < -10 else 0.25 if ratio < 0 else 0.5)
+            elif ratio > 0.75 or length < radius * 0.9:
+                radius = max(radius, 2 * length)
+            if ratio > ACCEPT:
+                b, squares = new, value
+                break
+            rough = True
+    return Descent(b, squares, "steps", steps, rough)
+
+
+def _damped(s: Vector, z: Vector, radius: float) -> Vector:
+    """The step -s z/(s² + λ) whose length is the radius; shorter where λ = 0 gives a shorter one."""
+    whole = s > 1e-14 * s[0] if len(s) and s[0] > 0 else np.zeros(len(s), dtype=bool)
+    step = np.where(whole, -z / np.where(whole, s, 1.0), 0.0)
+    if np.linalg.norm(step) <= 1.1 * radius:
+        return step
+    damp = 0.0
+    high = float(np.linalg.norm(s * z)) / radius
+    for _ in range(60):
+        step = -s * z / (s * s + damp)
+        length = float(np.linalg.norm(step))
+        if abs(length - radius) <= 0.1 * radius and damp:
+            break
+        slope = -float(np.sum(step * step / (s * s + damp))) / length if length else 0.0
+        new = damp - (length / radius) * (length - radius) / slope if slope else high
+        if not 0 < new <= high:
+            new = max(1e-3 * high, (damp * high) ** 0.5) if damp else 1e-3 * high
+        damp = new
+    return step
+
+
+@dataclass(slots=True)
+class Polished:
+    """A point carried to the last digit, with what Newton's method saw there."""
+
+    b: list[Pair]
+    normal: Normal
+    held: Vector
+    """parameters kept at a bound"""
+    move: Vector
+    """the last step"""
+    rises: bool
+    """did the last step raise the sum of squares, or was there none?"""
+    steps: int
+
+    @property
+    def at(self) -> Vector:
+        return np.array([float(v.high) for v in self.b])
+
+
+def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -> Polished | None:
+    """Newton's method from a settled descent; None where it finds no finite point."""
+    b = [dd.pair(float(v)) for v in start]
+    normal = problem.normal(b)
+    if not (np.isfinite(normal.r).all() and np.isfinite(normal.squares)):
+        return None
+    held = bounds.held(start, normal.gradient)
+    best = Polished(b, normal, held, np.full(len(b), np.inf), True, 0)
+    for steps in range(1, limit + 1):
+        try:
+            move = np.zeros(len(b))
+            move[~held] = part(normal, ~held).newton()
+        except np.linalg.LinAlgError:
+            return best
+        if not np.isfinite(move).all():
+            return best
+        at = best.at
+        new = [
+            Pair(*map(float, dd.add(v, dd.pair(float(m))))) for v, m in zip(b, move, strict=True)
+        ]
+        there = np.array([v.high for v in new])
+        inside = bounds.clip(there)
+        if (inside != there).any():
+            new = [
+                v if i == t else dd.pair(float(i))
+                for v, i, t in zip(new, inside, there, strict=True)
+            ]
+        normal = problem.normal(new)
+        small = np.all(np.abs(move) <= 4 * EPS * np.abs(at))
+        if not np.isfinite(normal.squares) or (
+            normal.squares > best.normal.squares * (1 + 1e-9) and not small
+        ):
+            best.move, best.rises = move, True
+            return best
+        b = new
+        held = bounds.held(inside, normal.gradient)
+        best = Polished(b, normal, held, move, False, steps)
+        if small:
+            return best
+    return best
+
+
+def part(normal: Normal, free: Vector) -> Normal:
+    """The problem in some of the parameters, the others held."""
+    if free.all():
+        return normal
+    columns = normal.r[:, free]
+    return replace(
+        normal,
+        scale=normal.scale[free],
+        r=np.linalg.qr(columns, "r"),
+        gradient=normal.gradient[free],
+        curving=normal.curving[np.ix_(free, free)],
+    )

@@ -1,0 +1,455 @@
+"""From models and columns to residuals, Jacobians and curvature at any parameters: what a fit asks.
+
+A `Model` is the symbolic part, made once for a formula: residuals, their slopes by every parameter,
+second derivatives where they are not zero, and the largest set of parameters that occur linearly.
+`Rows` gives values over whole columns, in doubles and with twice the digits. Residuals are
+prediction minus response, times a weight; parameters are a vector in the order of `names`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from . import double_double as dd
+from .backends.numpy import Program
+from .derivative import gradient
+from .double_double import Pair
+from .expr import OPS, Call, Expr, Num, Sym, formula, names, postorder, substitute
+from .least_squares import EPS, Normal, Triangle, normal_of, triangle
+from .precise import meant, precise
+from .units import Unit, locations, units
+
+Vector = np.ndarray[Any, Any]
+
+ROBUST = {
+    "huber": (
+        "(where (<= (abs r) s) r (* (sign r) (sqrt (- (* 2 s (abs r)) (** s 2)))))",
+        1.345,
+        "squares within the scale, absolute values beyond (Huber 1964)",
+    ),
+    "soft-l1": (
+        "(* r (sqrt (/ 2 (+ 1 (sqrt (+ 1 (** (/ r s) 2)))))))",
+        1.0,
+        "a smooth passage from squares to absolute values",
+    ),
+    "cauchy": (
+        "(/ r (sqrt (exprel (log1p (** (/ r s) 2)))))",
+        2.385,
+        "the logarithm of 1 + r²: far points hardly count",
+    ),
+}
+"""Robust losses: the residual whose square is the loss, of a residual r and a scale s; and the scale
+in deviations at which it is 95 % efficient for normal errors (1 where that has no meaning)."""
+
+SCALE = " scale"
+"""Names with a blank are no names of the language: the scale of a robust loss, and columns."""
+
+
+def response_name(k: int) -> str:
+    """The column of the k-th response."""
+    return f" y{k}"
+
+
+def weight_name(k: int) -> str:
+    """The column of weights of the k-th response."""
+    return f" w{k}"
+
+
+def _call(op: str, *args: Expr) -> Expr:
+    return Call(OPS[op], args)
+
+
+@lru_cache(maxsize=32)
+def model_of(
+    models: tuple[Expr, ...], params: tuple[str, ...], bounded: tuple[str, ...], weighted: bool,
+    loss: str | None,
+) -> Model:
+    """The model of formulas and parameters; the last few are kept, with what was compiled."""
+    return Model(models, params, bounded, weighted, loss)
+
+
+class Model:
+    """Formulas of a fit: scalar expressions of the parameters and of columns, by row."""
+
+    def __init__(
+        self,
+        models: tuple[Expr, ...],
+        params: tuple[str, ...],
+        bounded: tuple[str, ...],
+        weighted: bool,
+        loss: str | None,
+    ) -> None:
+        self.models, self.names, self.loss, self.weighted = models, params, loss, weighted
+        symbols = [Sym(name) for name in params]
+        self.residuals: list[Expr] = []
+        for k, model in enumerate(models):
+            residual = _call("-", model, Sym(response_name(k)))
+            if weighted:
+                residual = _call("*", Sym(weight_name(k)), residual)
+            if loss is not None:
+                robust = formula(ROBUST[loss][0])
+                residual = substitute([robust], {Sym("r"): residual, Sym("s"): Sym(SCALE)})[0]
+            self.residuals.append(residual)
+        self.columns = [
+            n for n in dict.fromkeys(n for r in self.residuals for n in names(r))
+            if n not in set(params)
+        ]
+        self.slopes = [gradient(residual, symbols) for residual in self.residuals]
+        self.couples = self._couples()
+        self.linear = self._linear(set(bounded))
+        self.others = [i for i in range(len(params)) if i not in self.linear]
+        zeros = {symbols[i]: Num(0) for i in self.linear}
+        self.offsets = substitute(self.residuals, zeros)
+
+    def _couples(self) -> set[tuple[int, int]]:
+        """Pairs of parameters whose mixed second derivative is not zero throughout."""
+        at = {name: i for i, name in enumerate(self.names)}
+        found = set()
+        for slopes in self.slopes:
+            for i, slope in enumerate(slopes):
+                for name in names(slope):
+                    j = at.get(name)
+                    if j is not None:
+                        found.add((min(i, j), max(i, j)))
+        return found
+
+    def _linear(self, bounded: set[str]) -> list[int]:
+        """The largest set of parameters without a second derivative among them."""
+        free = [
+            i for i, name in enumerate(self.names)
+            if (i, i) not in self.couples and name not in bounded
+        ]
+        def apart(chosen: Sequence[int]) -> bool:
+            return not any(pair in self.couples for pair in combinations(chosen, 2))
+
+        crossed = [i for i in free if any((min(i, j), max(i, j)) in self.couples for j in free)]
+        alone = [i for i in free if i not in crossed]
+        if len(crossed) <= 12:
+            for count in range(len(crossed), 0, -1):
+                for chosen in combinations(crossed, count):
+                    if apart(chosen):
+                        return sorted([*alone, *chosen])
+            return alone
+        for i in crossed:
+            if apart([*alone, i]):
+                alone.append(i)
+        return sorted(alone)
+
+    @cached_property
+    def curvature(self) -> dict[tuple[int, int], list[Expr]]:
+        """Second derivatives of the residuals, by pairs of parameters."""
+        found: dict[tuple[int, int], list[Expr]] = {c: [] for c in sorted(self.couples)}
+        symbols = [Sym(name) for name in self.names]
+        for slopes in self.slopes:
+            for i, slope in enumerate(slopes):
+                with_i = [c for c in found if c[0] == i]
+                seconds = gradient(slope, [symbols[j] for _, j in with_i]) if with_i else []
+                for couple, second in zip(with_i, seconds, strict=True):
+                    found[couple].append(second)
+        return found
+
+    @cached_property
+    def divisors(self) -> list[Expr]:
+        """What both a parameter and a column change, and something is divided by."""
+        moving, given = set(self.names), set(self.columns)
+        found: dict[Expr, None] = {}
+        for node in postorder(*self.models):
+            if isinstance(node, Call):
+                below = None
+                if node.op.name == "/":
+                    below = node.args[1]
+                elif node.op.name == "**" and isinstance(node.args[1], Num):
+                    below = node.args[0] if float(node.args[1].value) < 0 else None
+                if below is not None:
+                    inside = set(names(below))
+                    if inside & moving and inside & given:
+                        found[below] = None
+        return list(found)
+
+    @cached_property
+    def units(self) -> dict[str, Unit]:
+        """The units of the parameters, in those of the columns."""
+        responses = [response_name(k) for k in range(len(self.models))]
+        return units(self.models, responses, self.names, self.columns)
+
+    @cached_property
+    def locations(self) -> dict[str, tuple[str, float]]:
+        """Parameters that are places along a column."""
+        return locations(self.models, self.names, self.columns)
+
+    @cached_property
+    def waves(self) -> set[str]:
+        """Parameters that sines and cosines of a column are taken of."""
+        given = set(self.columns)
+        found: set[str] = set()
+        for node in postorder(*self.models):
+            if isinstance(node, Call) and node.op.name in ("sin", "cos", "tan"):
+                inside = names(node)
+                if given & inside.keys():
+                    found |= inside.keys() & set(self.names)
+        return found
+
+    @cached_property
+    def divisor_program(self) -> Program:
+        return self.program(self.divisors)
+
+    @cached_property
+    def inputs(self) -> list[str]:
+        return [*self.names, *self.columns]
+
+    def program(self, outputs: Sequence[Expr]) -> Program:
+        """Outputs as a program over the parameters and the columns."""
+        return Program(outputs, self.inputs)
+
+    @cached_property
+    def residual_program(self) -> Program:
+        return self.program(self.residuals)
+
+    @cached_property
+    def linear_program(self) -> Program:
+        """For each response the residual without the linear parameters, then their slopes."""
+        slopes = [[s[i] for i in self.linear] for s in self.slopes]
+        return self.program([e for o, s in zip(self.offsets, slopes, strict=True) for e in (o, *s)])
+
+    @cached_property
+    def slope_program(self) -> Program:
+        """For each response the residual, then all slopes."""
+        return self.program(
+            [e for r, s in zip(self.residuals, self.slopes, strict=True) for e in (r, *s)]
+        )
+
+    @cached_property
+    def curvature_program(self) -> Program:
+        return self.program([e for second in self.curvature.values() for e in second])
+
+
+class Rows:
+    """The residuals of a model over columns held in memory, by NumPy.
+
+    `columns` maps the model's column names to arrays of one length, or numbers.
+    """
+
+    def __init__(self, model: Model, columns: Mapping[str, Any], rows: int) -> None:
+        self.model, self.rows = model, rows
+        self.values = [columns[name] for name in model.columns]
+        self.linear, self.others = model.linear, model.others
+        self.count = rows * len(model.residuals)
+        self.evaluations = 0
+
+    def table(self, program: Program, b: Sequence[Any], width: int) -> Vector:
+        """The outputs of a program as columns, one response below the other."""
+        self.evaluations += 1
+        n = self.rows
+        out = np.empty((self.count, width))
+        with np.errstate(all="ignore"):
+            found = program(*b, *self.values)
+        for i, value in enumerate(found):
+            k, j = divmod(i, width)
+            out[k * n : (k + 1) * n, j] = value
+        return out
+
+    def residuals(self, b: Vector) -> Vector:
+        """The residuals."""
+        return self.table(self.model.residual_program, b.tolist(), 1)[:, 0]
+
+    def project(self, b: Vector) -> tuple[Vector, float]:
+        """The parameters with the best linear ones, and the sum of squares there."""
+        return self._projected(b)[:2]
+
+    def _projected(self, b: Vector) -> tuple[Vector, float, Vector, Vector | None]:
+        """Also the residuals, and an orthonormal basis of the linear part."""
+        linear = self.linear
+        if not linear:
+            r = self.residuals(b)
+            return b, float(r @ r), r, None
+        found = self.table(self.model.linear_program, b.tolist(), 1 + len(linear))
+        target, columns = found[:, 0], found[:, 1:]
+        if not np.isfinite(found).all():
+            return b, np.nan, target, None
+        basis, solve = _basis(columns)
+        c = -solve(target)
+        r = target + columns @ c
+        more = solve(r)  # one refinement
+        c, r = c - more, r - columns @ more
+        out = b.copy()
+        out[linear] = c
+        return out, float(r @ r), r, basis
+
+    def heights(self, points: Vector) -> Vector:
+        """The sums of squares at many points, a row each, with the best linear parameters."""
+        model, n = self.model, self.rows
+        program = model.linear_program if self.linear else model.residual_program
+        width = 1 + len(self.linear)
+        out = np.empty(len(points))
+        some = max(1, 200_000 // (self.count * width))
+        for at in range(0, len(points), some):
+            part = points[at : at + some]
+            table = np.empty((len(part), self.count, width))
+            with np.errstate(all="ignore"):
+                found = program(*part.T[:, :, None], *self.values)
+            for i, value in enumerate(found):
+                k, j = divmod(i, width)
+                table[:, k * n : (k + 1) * n, (j - 1) % width] = value
+            if self.linear and self.count > len(self.linear):
+                fine = np.isfinite(table).all(axis=(1, 2))
+                left = np.linalg.qr(table[fine], "r")[:, width - 1, width - 1]
+                out[at : at + some] = np.nan
+                out[at : at + some][fine] = left**2
+            else:
+                out[at : at + some] = np.einsum("ijk,ijk->i", table, table)
+        return out
+
+    def reduced(self, b: Vector) -> Triangle:
+        """The problem in the other parameters, at the best linear ones (Kaufman 1975)."""
+        p = len(self.model.names)
+        found = self.table(self.model.slope_program, b.tolist(), 1 + p)
+        r, slopes = found[:, 0], found[:, [1 + i for i in self.others]]
+        if self.linear:
+            basis = _basis(found[:, [1 + i for i in self.linear]])[0]
+            for _ in range(2):
+                slopes = slopes - basis @ (basis.T @ slopes)
+        return triangle(slopes, r)
+
+    def jacobian(self, b: Vector) -> tuple[Vector, Vector]:
+        """Residuals and slopes by all parameters."""
+        found = self.table(self.model.slope_program, b.tolist(), 1 + len(b))
+        return found[:, 0], found[:, 1:]
+
+    def curving(self, b: Vector, r: Vector) -> Vector:
+        """Σ r ∇²r, a symmetric matrix."""
+        out = np.zeros((len(b), len(b)))
+        if not self.model.curvature:
+            return out
+        with np.errstate(all="ignore"):
+            found = iter(self.model.curvature_program(*b.tolist(), *self.values))
+        n = self.rows
+        for i, j in self.model.curvature:
+            for k in range(len(self.model.residuals)):
+                part = r[k * n : (k + 1) * n]
+                out[i, j] += float(np.sum(part * next(found)))
+            out[j, i] = out[i, j]
+        return out
+
+    # ---- with twice the digits -------------------------------------------------------------------
+
+    @cached_property
+    def meant(self) -> dict[str, Pair]:
+        """The columns as the decimals they were written as."""
+        return {
+            name: meant(value) for name, value in zip(self.model.columns, self.values, strict=True)
+        }
+
+    def precisely(self, b: Sequence[Pair]) -> tuple[Pair, list[Pair]]:
+        """Residuals and slopes at pairs, one response below the other."""
+        self.evaluations += 1
+        model = self.model
+        env = {**self.meant, **dict(zip(model.names, b, strict=True))}
+        roots = [e for r, s in zip(model.residuals, model.slopes, strict=True) for e in (r, *s)]
+        found = precise(roots, env)
+        width = 1 + len(model.names)
+        joined = []
+        for j in range(width):
+            parts = [_full(found[k * width + j], self.rows) for k in range(len(model.residuals))]
+            joined.append(Pair(*(np.concatenate(side) for side in zip(*parts, strict=True))))
+        return joined[0], joined[1:]
+
+    def normal(self, b: Sequence[Pair]) -> Normal:
+        """Gradient, triangle and curvature at a point, from residuals with twice the digits."""
+        with np.errstate(all="ignore"):
+            r, slopes = self.precisely(b)
+            squares = dd.total(dd.multiply(r, r))
+            g = np.array([dd.total(dd.multiply(s, r)).high for s in slopes])
+        at = np.array([value.high for value in b], dtype=float)
+        jacobian = np.column_stack([s.high for s in slopes])
+        rough = self.jacobian(at)[1]
+        length = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
+        away = np.sqrt(np.einsum("ij,ij->j", rough - jacobian, rough - jacobian))
+        doubt = np.where(length > 0, away / np.where(length > 0, length, 1.0), 0.0)
+        exact = bool(np.all(np.abs(r.high) <= self.rounding))
+        return normal_of(jacobian, g, self.curving(at, r.high), float(squares.high), exact, doubt)
+
+    @cached_property
+    def rounding(self) -> Vector:
+        """The size of residuals that the rounding of the responses could explain."""
+        given = dict(zip(self.model.columns, self.values, strict=True))
+        out = np.empty(self.count)
+        for k in range(len(self.model.residuals)):
+            y = np.abs(np.broadcast_to(given.get(response_name(k), 0.0), self.rows))
+            size = np.maximum(y, 1e-3 * np.max(y, initial=0.0))
+            out[k * self.rows : (k + 1) * self.rows] = 4 * EPS * size * np.abs(
+                given.get(weight_name(k), 1.0)
+            )
+        return out
+
+    @cached_property
+    def weighed(self) -> int:
+        """How many residuals count: those of weight 0 do not."""
+        given = dict(zip(self.model.columns, self.values, strict=True))
+        zero = 0
+        for k in range(len(self.model.residuals)):
+            zero += int(np.sum(np.broadcast_to(given.get(weight_name(k), 1.0), self.rows) == 0))
+        return self.count - zero
+
+    @cached_property
+    def spread(self) -> float:
+        """The sum of squares about the responses' weighted means."""
+        given = dict(zip(self.model.columns, self.values, strict=True))
+        out = 0.0
+        for k in range(len(self.model.residuals)):
+            y = np.broadcast_to(given[response_name(k)], self.rows)
+            w = np.broadcast_to(given.get(weight_name(k), 1.0), self.rows) ** 2
+            middle = float(np.sum(w * y) / np.sum(w))
+            out += float(np.sum(w * (y - middle) ** 2))
+        return out
+
+    def r2(self, squares: float) -> float:
+        """The share of the responses' variance that is explained."""
+        return 1 - squares / self.spread if self.spread > 0 else np.nan
+
+    def sandwich(self, b: Vector, normal: Normal, free: Vector) -> Vector:
+        """The covariance of estimates by a robust loss: H⁻¹ (Σ g gᵀ) H⁻¹ of the rows' gradients."""
+        r, slopes = self.jacobian(b)
+        g = slopes[:, free] * r[:, None]
+        inner = (slopes.T @ slopes + normal.curving)[np.ix_(free, free)]
+        half = np.linalg.solve(inner, g.T)
+        out = np.full((len(b), len(b)), np.nan)
+        out[np.ix_(free, free)] = half @ half.T
+        return out
+
+    def alike(self, b: Vector, there: Vector) -> bool:
+        """Are the residuals the same at two points, but for rounding?"""
+        a, z = self.residuals(b), self.residuals(there)
+        return bool(np.all(np.abs(a - z) <= 1e-9 * (np.abs(a) + np.sqrt(self.spread / self.count))))
+
+    def pole(self, b: Vector) -> Expr | None:
+        """A divisor that changes sign between rows: the model has a pole among the data."""
+        if not self.model.divisors:
+            return None
+        with np.errstate(all="ignore"):
+            found = self.model.divisor_program(*b.tolist(), *self.values)
+        for divisor, value in zip(self.model.divisors, found, strict=True):
+            if not (np.all(value > 0) or np.all(value < 0)):
+                return divisor
+        return None
+
+
+def _full(value: Pair, rows: int) -> tuple[Vector, Vector]:
+    return np.broadcast_to(value.high, rows), np.broadcast_to(value.low, rows)
+
+
+def _basis(columns: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
+    """An orthonormal basis of columns, and what solves least squares by them.
+
+    By the singular values of the scaled columns; directions that rounding hides are left out.
+    """
+    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    scale = np.where(scale > 0, scale, 1.0)
+    u, s, vt = np.linalg.svd(columns / scale, full_matrices=False)
+    keep = s > 1e-14 * (s[0] if len(s) else 1.0)
+    u, s, vt = u[:, keep], s[keep], vt[keep]
+    return u, lambda target: (vt.T @ ((u.T @ target) / s)) / scale

@@ -1,0 +1,290 @@
+"""From one start to the best minimum that can be vouched for: judges points, and looks elsewhere.
+
+A point is vouched for when every test of `complaints` passes. Where the first descent ends in none
+such, others start from a low-discrepancy cloud around the start (Halton 1960), over six decades and
+both signs. Points that a symmetry of the model makes equal are told apart by the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .least_squares import Bounds, Descent, Polished, descend, part, polish
+from .residuals import Rows
+from .units import sizes
+
+Vector = np.ndarray[Any, Any]
+
+CLOUD = 32
+"""Points of the cloud for each parameter that is not linear."""
+BEST = 4
+"""Of these, descents for each."""
+DECADES = 3.0
+LINE, WAVES = 16, 200
+"""Points along a line; and of each kind, where a sine makes many valleys."""
+VALLEYS = 2
+"""Descents for each line."""
+SCANS = 10
+"""Points that lines are drawn through."""
+GOOD, POOR = 0.99, 0.9
+"""R² from which a fit is not searched along lines, and below which it is not taken as it comes."""
+LONG, FAR = 15, 2.31
+"""Steps, and the logarithm of a factor, that make a way long."""
+
+UNDETERMINED = 1e13
+"""The condition number of the scaled Jacobian from which directions count as undetermined."""
+FLAT = 1e-4
+"""The least curvature, in units of JᵀJ, that makes a minimum."""
+STATIONARY = 1e-9
+"""The largest relative offset |Qᵀr|/|r| of a point whose gradient is zero to rounding."""
+FINAL = 1e-10
+"""The largest last step, relative to estimate and standard error."""
+ALIKE = 1e-6
+"""How far the Jacobian may be from its precise value, a column."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A point, and what speaks against it."""
+
+    point: Polished
+    complaints: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def squares(self) -> float:
+        return self.point.normal.squares
+
+
+def judged(rows: Rows, point: Polished) -> Candidate:
+    """What keeps a point from being a minimum to rely on, by kind."""
+    normal, free = point.normal, ~point.held
+    found: dict[str, Any] = {}
+    if not free.any():
+        return Candidate(point)
+    inner = part(normal, free)
+    s, directions = inner.singular
+    weak = s * UNDETERMINED <= s[0]
+    if normal.count < len(normal.scale) or weak.any():
+        full = np.zeros((int(weak.sum()), len(free)))
+        full[:, free] = directions[weak]
+        found["undetermined"] = full / normal.scale
+        return Candidate(point, found)
+    if not normal.exact:
+        bend = inner.bend()
+        lowest = float(np.linalg.eigvalsh(bend)[0]) if np.isfinite(bend).all() else np.nan
+        if not lowest > FLAT:
+            found["curvature"] = lowest
+        if not inner.offset <= STATIONARY:
+            found["gradient"] = inner.offset
+    if np.any(normal.doubt[free] > ALIKE):
+        found["rounding"] = np.flatnonzero((normal.doubt > ALIKE) & free)
+    deviations = np.zeros(len(free))
+    deviations[free] = np.sqrt(np.diag(inner.covariance()) * normal.squares)
+    if not np.all(np.abs(point.move) <= FINAL * (np.abs(point.at) + deviations) + 1e-300):
+        found["step"] = point.move
+    if (pole := rows.pole(point.at)) is not None:
+        found["pole"] = pole
+    return Candidate(point, found)
+
+
+def halton(count: int, dimensions: int) -> Vector:
+    """Points in the unit cube that fill it evenly."""
+    primes = [n for n in range(2, 400) if all(n % k for k in range(2, int(n**0.5) + 1))]
+    out = np.zeros((count, dimensions))
+    for k in range(dimensions):
+        base = primes[k % len(primes)]
+        i, weight = np.arange(1, count + 1), 1.0
+        while i.any():
+            weight /= base
+            out[:, k] += weight * (i % base)
+            i //= base
+    return out
+
+
+class Surroundings:
+    """Where else to start: the size of the start, and what dimensional analysis and data say."""
+
+    def __init__(self, rows: Rows, start: Vector, bounds: Bounds) -> None:
+        model, self.others = rows.model, rows.others
+        self.start = start
+        self.low, self.high = bounds.low[self.others], bounds.high[self.others]
+        self.closed = np.isfinite(self.low) & np.isfinite(self.high)
+        self.own = np.where(start[self.others] != 0, np.abs(start[self.others]), 1.0)
+        spans = {
+            name: (float(np.min(value)), float(np.max(value)))
+            for name, value in zip(model.columns, rows.values, strict=True)
+        }
+        known = sizes(model.units, {name: top - end for name, (end, top) in spans.items()})
+        self.natural = np.array(
+            [known.get(model.names[i], self.own[k]) for k, i in enumerate(self.others)]
+        )
+        self.waves = [model.names[i] in model.waves for i in self.others]
+        self.places: dict[int, tuple[float, float]] = {}
+        for k, i in enumerate(self.others):
+            column, sign = model.locations.get(model.names[i], ("", 0.0))
+            if column in spans:
+                end, top = spans[column]
+                self.places[k] = sign * end, sign * top
+
+    def at(self, base: Vector, value: Vector) -> Vector:
+        """A point with these values of the parameters that are not linear, inside the bounds."""
+        out = base.copy()
+        out[self.others] = np.minimum(np.maximum(value, self.low), self.high)
+        return out
+
+    def cloud(self, count: int) -> Iterator[Vector]:
+        """Over 10^±3 times the start and 10^±1.5 times natural sizes in turn, of either sign.
+
+        Between the bounds where there are two; a parameter that is subtracted from a column also
+        among its values.
+        """
+        for turn, point in enumerate(halton(count, 2 * len(self.others))):
+            size, sign = point[::2], point[1::2]
+            base, decades = (self.own, DECADES) if turn % 2 else (self.natural, DECADES / 2)
+            value = base * 10 ** (decades * (2 * size - 1)) * np.where(sign < 0.5, -1.0, 1.0)
+            if turn % 4:
+                for k, (end, top) in self.places.items():
+                    value[k] = end + (top - end) * size[k]
+            inside = self.low + np.where(self.closed, self.high - self.low, 0.0) * size
+            yield self.at(self.start, np.where(self.closed, inside, value))
+
+    def lines(self, b: Vector) -> Iterator[list[Vector]]:
+        """One parameter at a time over its natural range, the others as they are, in order."""
+        for k in range(len(self.others)):
+            size, reach = self.natural[k], 10 ** (DECADES / 2)
+            values = [size * np.logspace(-DECADES / 2, DECADES / 2, LINE)]
+            if self.waves[k]:  # as finely as periods and frequencies can be told apart
+                even = np.linspace(1 / reach, reach, WAVES)
+                values += [size * even, size / even]
+            values = [*values, *(-v for v in values)]
+            if self.closed[k]:
+                values = [np.linspace(self.low[k], self.high[k], LINE)]
+            elif k in self.places:
+                values.append(np.linspace(*self.places[k], LINE))
+            line = []
+            for value in np.unique(np.concatenate(values)):
+                moved = b[self.others].copy()
+                moved[k] = value
+                line.append(self.at(b, moved))
+            yield line
+
+
+class Search:
+    """The way from a start to a candidate, and what was met on it."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        start: Vector,
+        bounds: Bounds,
+        tick: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.rows, self.start, self.bounds, self._tick = rows, start, bounds, tick
+        self.steps = 0
+        self.late = False
+        """was the time up before all was tried?"""
+        self.lowest = np.inf
+        """the lowest sum of squares that was met, but for poles"""
+        self.descent: Descent | None = None
+
+    def tick(self) -> bool:
+        self.late = self.late or self._tick()
+        return self.late
+
+    def first(self) -> Candidate | None:
+        """What the start itself leads to; None where the model is not finite there."""
+        self.descent = descent = descend(self.rows, self.start, self.bounds)
+        self.steps = descent.steps
+        return self._polished(descent)
+
+    def _polished(self, descent: Descent) -> Candidate | None:
+        if not np.isfinite(descent.squares):
+            return None
+        point = polish(self.rows, descent.b, self.bounds)
+        return None if point is None else judged(self.rows, point)
+
+    def treacherous(self, found: Candidate | None) -> bool:
+        """Is the surface such that the start may have led astray?
+
+        Where a step was refused, the way was long, or the fit is poor.
+        """
+        descent, others = self.descent, self.rows.others
+        if found is None or found.complaints or descent is None:
+            return True
+        if not others or found.point.normal.exact:
+            return False
+        before, after = self.start[others], found.point.at[others]
+        far = (before * after <= 0) | (np.abs(np.log(np.abs(after / before))) > FAR)
+        poor = self.rows.r2(found.squares) < POOR
+        return descent.rough or descent.steps > LONG or poor or bool(np.any(far))
+
+    def elsewhere(self, first: Candidate | None, starts: int | None = None) -> Candidate | None:
+        """The lowest candidate that can be vouched for, or else the lowest."""
+        rows = self.rows
+        around = Surroundings(rows, self.start, self.bounds)
+        dimensions = len(rows.others)
+        ends: list[Descent] = []
+        points = list(around.cloud(CLOUD * dimensions if starts is None else starts))
+        order = np.argsort(self._heights(points))
+        most = BEST * dimensions if starts is None else starts
+        self._descend((points[i] for i in order[:most]), ends)
+        scanned: list[Descent] = []
+        best = min((e.squares for e in ends), default=np.inf)
+        if first is not None and not first.complaints:
+            best = min(best, first.squares)
+        while rows.r2(best) < GOOD and len(scanned) < SCANS:
+            fresh = [e for e in ends[:2] if not any(e is s for s in scanned)]
+            if not fresh:
+                break
+            scanned += fresh
+            low: list[tuple[float, int, Vector]] = []
+            for descent in fresh:
+                for line in around.lines(descent.b):
+                    values = self._heights(line)
+                    low += [(values[i], len(low) + i, line[i]) for i in _valleys(values)[:VALLEYS]]
+            self._descend((point for _, _, point in sorted(low)[: VALLEYS * dimensions]), ends)
+            best = min(best, ends[0].squares)
+        found = [first] if first is not None else []
+        for descent in ends:
+            good = [c.squares for c in found if not c.complaints]
+            if good and min(good) <= descent.squares * (1 + ALIKE):
+                break
+            candidate = self._polished(descent)
+            if candidate is not None:
+                found.append(candidate)
+        self.lowest = min([c.squares for c in found if "pole" not in c.complaints], default=np.inf)
+        good_ones = [c for c in found if not c.complaints]
+        return min(good_ones or found, key=lambda c: c.squares, default=None)
+
+    def _heights(self, points: list[Vector]) -> Vector:
+        if self.tick():
+            return np.full(len(points), np.inf)
+        found = self.rows.heights(np.array(points))
+        return np.where(np.isfinite(found), found, np.inf)
+
+    def _descend(self, points: Iterable[Vector], ends: list[Descent]) -> None:
+        for point in points:
+            if self.tick():
+                break
+            descent = descend(self.rows, point, self.bounds, 100)
+            self.steps += descent.steps
+            if np.isfinite(descent.squares) and not any(_same(descent, e) for e in ends):
+                ends.append(descent)
+        ends.sort(key=lambda descent: descent.squares)
+
+
+def _valleys(heights: Vector) -> list[int]:
+    """Where values along a line are lower than beside them, the lowest first."""
+    padded = [np.inf, *heights.tolist(), np.inf]
+    found = [
+        i for i, value in enumerate(heights) if padded[i] > value <= padded[i + 2]
+    ]
+    return sorted(found, key=lambda i: heights[i])
+
+
+def _same(a: Descent, b: Descent) -> bool:
+    return abs(a.squares - b.squares) <= ALIKE * abs(a.squares)
