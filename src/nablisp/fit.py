@@ -7,18 +7,20 @@ Newton's steps to the last digit, a judgement; and a search where the surface is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from . import data as table
+from .blocks import Block, Blocks, known
 from .certificate import FitResult, Vector, errors, gathered, scalar_names
 from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
 from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, names, postorder, substitute
-from .least_squares import Bounds, Polished, polish
+from .least_squares import Bounds, descend, polish
 from .limits import Budget
 from .options import in_range
 from .printer import brief, element
@@ -46,6 +48,8 @@ def in_fit_range(name: str, value: Any) -> Any:
     return int(value) if words.startswith("a whole") else float(value)
 
 
+LARGE, SAMPLE = 16_384, 8_192
+"""Rows up to which a fit holds all slopes; and how many are drawn from more to begin with."""
 MOST = 500
 """Parameters, element by element, that a fit takes; train takes more."""
 
@@ -150,7 +154,7 @@ def _weighing(
 # ---- what is asked, as scalar formulas by row ------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass
 class Problem:
     """A fit, checked: models as scalar formulas by row, and everything they are evaluated on."""
 
@@ -177,7 +181,19 @@ class Problem:
             return "root of the reduced chi square"
         return "scale" if self.options.loss else "residual standard deviation"
 
+    @cached_property
+    def elements(self) -> list[str]:
+        """The columns' elements that are used, as the formulas name them."""
+        roots = (*self.models, *self.responses, *(self.weights or ()))
+        inside = {name for root in roots for name in names(root)}
+        return sorted(name for name in inside if name.partition("#")[0] in self.columns)
+
     @property
+    def inside(self) -> list[str]:
+        """The columns that are used."""
+        return list(dict.fromkeys(name.partition("#")[0] for name in self.elements))
+
+    @cached_property
     def model(self) -> Model:
         limited = [
             name
@@ -191,13 +207,7 @@ class Problem:
 
     def values(self, columns: Mapping[str, Any], rows: int) -> dict[str, Any]:
         """What formulas by row are evaluated on: elements of columns, responses, weights."""
-        found: dict[str, Any] = {}
-        inside = {n for root in (*self.models, *self.responses, *(self.weights or ())) for n in names(root)}
-        for name in sorted(inside):
-            column, _, index = name.partition("#")
-            if column in columns:
-                whole = columns[column]
-                found[name] = whole.reshape(len(whole), -1)[:, int(index)] if index else whole
+        found: dict[str, Any] = {name: _element(columns, name) for name in self.elements}
         env = {**found, ROWS: rows}
         for k, response in enumerate(self.responses):
             found[response_name(k)] = evaluate([response], env)[0]
@@ -419,20 +429,35 @@ def fitted(
 
 
 def _solved(problem: Problem, began: float) -> FitResult:
-    rows = _rows(problem)
-    model, bounds, start = problem.model, problem.bounds, bounds_clip(problem)
-    limit = problem.options.seconds
+    """The fit of all rows; of many, after that of a sample of them."""
+    limit, count = problem.options.seconds, problem.columns.rows
 
     def tick() -> bool:
         return limit is not None and time.perf_counter() - began > limit
 
-    search = Search(rows, start, bounds, tick)
+    if count <= LARGE:
+        values = known(problem.values(problem.columns, count))
+        rows = _rows(problem, values, count)
+        candidate, search, remarks = _small(problem, rows, problem.bounds.clip(problem.start), tick)
+        return _result(problem, rows, candidate, search, remarks)
+    sample = problem.columns.sample(problem.inside, SAMPLE, 0)
+    few = _rows(problem, known(problem.values(table.as_columns(sample), SAMPLE)), SAMPLE)
+    candidate, search, remarks = _small(problem, few, problem.bounds.clip(problem.start), tick)
+    blocks = Blocks(problem.model, _passes(problem, few), few, problem.options.threads)
+    return _result(problem, blocks, *_large(problem, blocks, candidate, search), remarks)
+
+
+def _small(
+    problem: Problem, rows: Rows, start: Vector, tick: Callable[[], bool]
+) -> tuple[Candidate, Search, list[str]]:
+    """From the start to the best point that can be had; NablispError where there is none."""
+    search = Search(rows, start, problem.bounds, tick)
     candidate = search.first()
     remarks: list[str] = []
-    treacherous = search.treacherous(candidate) if problem.options.starts is None else True
-    if problem.options.starts != 0 and model.others and treacherous:
+    starts = problem.options.starts
+    if rows.others and starts != 0 and (starts is not None or search.treacherous(candidate)):
         before = candidate
-        candidate = search.elsewhere(candidate, problem.options.starts)
+        candidate = search.elsewhere(candidate, starts)
         if before is None and candidate is not None:
             remarks.append(f"{_not_finite(problem, rows, start)}; other starts were tried")
         elif candidate is not before:
@@ -443,40 +468,77 @@ def _solved(problem: Problem, began: float) -> FitResult:
             _not_finite(problem, rows, start),
             hint="give the parameters other starts: (params (a 1) (b 0.1))",
         )
-    candidate = _image(rows, candidate, start, bounds)
-    return _result(problem, rows, candidate, search, remarks)
+    return _image(rows, candidate, start, problem.bounds), search, remarks
 
 
-def bounds_clip(problem: Problem) -> Vector:
-    """The start, inside the bounds."""
-    return problem.bounds.clip(problem.start)
+def _large(
+    problem: Problem, blocks: Blocks, candidate: Candidate, search: Search
+) -> tuple[Candidate, Search]:
+    """The point of a sample carried to that of all rows."""
+    bounds = problem.bounds
+    point = polish(blocks, candidate.point.at, bounds)
+    found = None if point is None else judged(blocks, point)
+    if found is None or "step" in found.complaints or "gradient" in found.complaints:
+        descent = descend(blocks, candidate.point.at, bounds, 60)
+        search.steps += descent.steps
+        point = polish(blocks, descent.b, bounds)
+        found = found if point is None else judged(blocks, point)
+    if found is None:
+        _refuse_not_finite(problem)
+        raise NablispError("value", "the model is not finite on all rows at what a sample gives")
+    search.lowest = np.inf  # it was of the sample
+    return found, search
 
 
-def _rows(problem: Problem) -> Rows:
-    """The problem on its columns; NablispError "data" for what is not finite there."""
+def _passes(problem: Problem, few: Rows) -> Callable[[], Iterator[Block]]:
+    """What yields the values of all rows, block by block; in memory they are one block."""
+    scale = dict(zip(few.model.columns, few.values, strict=True)).get(SCALE, 1.0)
     columns = problem.columns
-    values = problem.values(columns, columns.rows)
-    count = columns.rows
-    for name, value in values.items():
-        bad = ~np.isfinite(value)
-        if np.any(bad):
-            at = int(np.argwhere(np.broadcast_to(bad, count))[0][0])
-            raise NablispError(
-                "data",
-                f"{_title(problem, name)} is {element(float(np.broadcast_to(value, count)[at]))} "
-                f"at row {at}",
-                hint="leave such rows out: (data \"file.csv\" :missing drop) does, for empty cells",
-            )
+    if not columns.streamed:
+        whole = known({**problem.values(columns, columns.rows), SCALE: scale})
+        return lambda: iter([(whole, columns.rows)])
+
+    def blocks() -> Iterator[Block]:
+        for block in columns.blocks(problem.inside):
+            rows = len(next(iter(block.values())))
+            yield known({**problem.values(block, rows), SCALE: scale}), rows
+
+    return blocks
+
+
+def _refuse_not_finite(problem: Problem) -> None:
+    """NablispError "data" for the first value of the columns that is not finite."""
+    at = 0
+    for block in problem.columns.blocks(problem.inside):
+        rows = len(next(iter(block.values())))
+        _check_finite(problem, problem.values(block, rows), rows, at)
+        at += rows
+
+
+def _rows(problem: Problem, values: dict[str, Any], count: int) -> Rows:
+    """The problem on rows in memory; NablispError "data" for what is not finite there."""
+    _check_finite(problem, values, count, 0)
     for k in range(len(problem.models)):
         weight = values.get(weight_name(k))
         if weight is not None and np.any(np.asarray(weight) < 0):
-            raise NablispError("data", "a weight is negative")
+            raise NablispError("data", f"a weight of {problem.titles[k]} is negative")
     values[SCALE] = problem.options.scale or 1.0
-    rows = Rows(problem.model, values, count)
     if problem.options.loss is not None and problem.options.scale is None:
         values[SCALE] = _robust_scale(problem, values, count)
-        rows = Rows(problem.model, values, count)
-    return rows
+    return Rows(problem.model, values, count)
+
+
+def _check_finite(problem: Problem, values: Mapping[str, Any], rows: int, first: int) -> None:
+    for name, value in values.items():
+        bad = ~np.isfinite(value)
+        if np.any(bad):
+            at = int(np.argwhere(np.broadcast_to(bad, rows))[0][0])
+            shown = element(float(np.broadcast_to(value, rows)[at]))
+            raise NablispError(
+                "data",
+                f"{_title(problem, name)} is {shown} at row {first + at}",
+                hint='leave such rows out: (data "file.csv" :missing drop) does, for empty cells',
+            )
 
 
 def _title(problem: Problem, name: str) -> str:
@@ -495,11 +557,10 @@ def _robust_scale(problem: Problem, values: Mapping[str, Any], count: int) -> fl
     assert loss is not None
     plain = replace(problem.options, loss=None)
     squares = replace(problem, options=plain)
-    candidate = Search(
-        Rows(squares.model, values, count), bounds_clip(problem), problem.bounds
-    ).first()
-    at = candidate.point.at if candidate is not None else bounds_clip(problem)
     rows = Rows(squares.model, values, count)
+    at = problem.bounds.clip(problem.start)
+    candidate = Search(rows, at, problem.bounds).first()
+    at = candidate.point.at if candidate is not None else at
     scale = 0.0
     for _ in range(20):
         size = float(np.median(np.abs(rows.residuals(at)))) * 1.482602218505602
@@ -528,6 +589,8 @@ def _not_finite(problem: Problem, rows: Rows, start: Vector) -> str:
 def _image(rows: Rows, candidate: Candidate, start: Vector, bounds: Bounds) -> Candidate:
     """Of the points that a symmetry of the model makes equal, the nearest to the start."""
     at = candidate.point.at
+    if np.all(np.abs(at - start) <= 0.5 * np.abs(start)) or not rows.others:
+        return candidate
     image = nearest_image(symmetries(rows.model, rows, at), at, start, bounds)
     if image is None:
         return candidate
@@ -542,7 +605,11 @@ def _image(rows: Rows, candidate: Candidate, start: Vector, bounds: Bounds) -> C
 
 
 def _result(
-    problem: Problem, rows: Rows, candidate: Candidate, search: Search, remarks: list[str]
+    problem: Problem,
+    rows: Rows | Blocks,
+    candidate: Candidate,
+    search: Search,
+    remarks: list[str],
 ) -> FitResult:
     point, options = candidate.point, problem.options
     normal, at = point.normal, point.at
@@ -551,25 +618,25 @@ def _result(
     free = int((~point.held).sum())
     dof = count - free
     exact = normal.exact
-    known = errors(candidate, shown, count, lambda there: rows.alike(at, there))
+    open_ = errors(candidate, shown, count, lambda there: rows.alike(at, there))
     squares = normal.squares
     sd = float(np.sqrt(squares / dof)) if dof > 0 else None
     why = ""
     cov = None
     if dof <= 0:
         why = f"{count} rows and {free} parameters leave {max(dof, 0)} degrees of freedom"
-    elif known.inverse is None:
+    elif open_.inverse is None:
         why = "the data do not determine the parameters"
     elif options.loss is not None:
         cov = rows.sandwich(at, normal, ~point.held) * (count / dof)
         sd = float(np.asarray(rows.values[rows.model.columns.index(SCALE)]))
     else:
-        cov = known.inverse * (1.0 if options.sigma is not None else squares / dof)
+        cov = open_.inverse * (1.0 if options.sigma is not None else squares / dof)
     se = None
     if cov is not None:
         with np.errstate(all="ignore"):
             se = dict(zip(shown, np.sqrt(np.diag(cov)).tolist(), strict=True))
-    status, first, more = verdict(problem, candidate, search, exact, dof, count, known.open, shown)
+    status, first, more = verdict(problem, candidate, search, exact, dof, count, open_.open, shown)
     touched = {
         shown[i]: float(at[i]) for i in np.flatnonzero(problem.bounds.touched(at))
     }
@@ -591,7 +658,7 @@ def _result(
         gradient_norm=normal.offset if not exact else 0.0,
         condition=normal.condition,
         bounds=touched,
-        undetermined=known.open,
+        undetermined=open_.open,
         first=first,
         models=problem.shown,
         responses=problem.titles,
@@ -675,5 +742,3 @@ _COMPLAINTS = {
 }
 """What speaks against a point: in words, and what to try."""
 
-
-__all__ = ["FitOptions", "FitResult", "Polished", "Problem", "fit", "fitted", "posed"]

@@ -22,6 +22,8 @@ EPS = float(np.finfo(float).eps)
 
 SETTLED = 1e-6
 """The relative offset |Qᵀr|/|r| at which Newton's method takes over."""
+STATIONARY = 1e-9
+"""The largest relative offset of a point whose gradient is zero to rounding."""
 ACCEPT = 1e-4
 """The share of the predicted reduction from which a step is taken."""
 
@@ -290,6 +292,7 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
         return None
     held = bounds.held(start, normal.gradient)
     best = Polished(b, normal, held, np.full(len(b), np.inf), True, 0)
+    before = np.inf
     for steps in range(1, limit + 1):
         try:
             move = np.zeros(len(b))
@@ -304,13 +307,21 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
         ]
         there = np.array([v.high for v in new])
         inside = bounds.clip(there)
-        if (inside != there).any():
+        if (inside == there).all():
+            inside = there
+        else:
             new = [
                 v if i == t else dd.pair(float(i))
                 for v, i, t in zip(new, inside, there, strict=True)
             ]
+        small = bool(np.all(np.abs(move) <= 4 * EPS * np.abs(at)))
+        length = float(np.linalg.norm(move * normal.scale))
+        if length > before / 4 and length <= 1e-10 * float(np.linalg.norm(at * normal.scale)):
+            small = True  # steps are down to rounding
+        before = length
+        if small and inside is there and best.normal.offset <= STATIONARY / 10:
+            return Polished(new, normal, held, move, False, steps)
         normal = problem.normal(new)
-        small = np.all(np.abs(move) <= 4 * EPS * np.abs(at))
         if not np.isfinite(normal.squares) or (
             normal.squares > best.normal.squares * (1 + 1e-9) and not small
         ):

@@ -43,17 +43,35 @@ def precise(roots: Sequence[Expr], env: Mapping[str, Pair]) -> list[Pair]:
 def meant(values: Any) -> Pair:
     """Numbers as the decimals they were written as: 0.1 is a tenth, not 0.1000000000000000055…
 
-    A double with more than 15 digits is taken as it is.
+    Taken are decimals of at most 15 digits, 22 of them behind the point; other doubles stand as
+    they are.
     """
     array = np.asarray(values, dtype=np.float64)
-    whole = (array == np.rint(array)) & (np.abs(array) < 2.0**53)
-    if whole.all():
-        return Pair(array, 0.0)
-    low = np.zeros(array.shape)
-    flat, out = array.ravel(), low.ravel()
-    for i in np.flatnonzero(~whole.ravel()):
-        out[i] = _rest(float(flat[i]))
-    return Pair(array, out.reshape(array.shape))
+    flat = array.ravel()
+    low = np.zeros(flat.shape)
+    left = np.flatnonzero((flat != np.rint(flat)) & np.isfinite(flat))
+    for places in range(1, 23):
+        if not len(left):
+            break
+        x, power = flat[left], 10.0**places  # exact up to 10^22
+        whole = np.rint(x * power)
+        fits = (whole / power == x) & (np.abs(whole) < 10.0**DIGITS)
+        found = left[fits]
+        low[found] = dd.divide(dd.pair(whole[fits]), dd.pair(power)).low
+        if places == 1 and len(left) > FEW and not fits[:FEW].any():
+            if not _decimal(x[:FEW]):
+                break
+        left = left[~fits]
+    return Pair(array, low.reshape(array.shape))
+
+
+FEW = 64
+"""Numbers that are looked at first: where none is a short decimal, none of the others is."""
+
+
+def _decimal(few: Any) -> bool:
+    """Is any of them a short decimal?"""
+    return any(_rest(float(value)) for value in few)
 
 
 def _rest(value: float) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import double_double as dd
+from .accurate import accurate
 from .backends.numpy import Program
 from .derivative import gradient
 from .double_double import Pair
@@ -105,6 +106,8 @@ class Model:
         self.others = [i for i in range(len(params)) if i not in self.linear]
         zeros = {symbols[i]: Num(0) for i in self.linear}
         self.offsets = substitute(self.residuals, zeros)
+        self.compiled: dict[Any, Any] = {}
+        """functions of sums over rows, by what they are compiled for"""
 
     def _couples(self) -> set[tuple[int, int]]:
         """Pairs of parameters whose mixed second derivative is not zero throughout."""
@@ -204,7 +207,7 @@ class Model:
 
     def program(self, outputs: Sequence[Expr]) -> Program:
         """Outputs as a program over the parameters and the columns."""
-        return Program(outputs, self.inputs)
+        return Program(accurate(*outputs), self.inputs)
 
     @cached_property
     def residual_program(self) -> Program:
@@ -228,6 +231,10 @@ class Model:
         return self.program([e for second in self.curvature.values() for e in second])
 
 
+FEW, SOME = 256, 64
+"""Rows up to which residuals always get twice the digits; of more, how many are looked at."""
+
+
 class Rows:
     """The residuals of a model over columns held in memory, by NumPy.
 
@@ -240,6 +247,8 @@ class Rows:
         self.linear, self.others = model.linear, model.others
         self.count = rows * len(model.residuals)
         self.evaluations = 0
+        self.rough: bool | None = None
+        """do doubles suffice? None where nobody has asked yet"""
 
     def table(self, program: Program, b: Sequence[Any], width: int) -> Vector:
         """The outputs of a program as columns, one response below the other."""
@@ -359,7 +368,20 @@ class Rows:
         return joined[0], joined[1:]
 
     def normal(self, b: Sequence[Pair]) -> Normal:
-        """Gradient, triangle and curvature at a point, from residuals with twice the digits."""
+        """Gradient, triangle and curvature at a point, from residuals with twice the digits.
+
+        Of many rows from doubles, where the rounding in a few of them is far below the noise.
+        """
+        if self.rough is None:
+            self.rough = self.rows > FEW and self._suffices(b)
+        if self.rough:
+            at = np.array([value.high for value in b], dtype=float)
+            r, jacobian = self.jacobian(at)
+            squares = float(r @ r)
+            exact = bool(np.all(np.abs(r) <= self.rounding))
+            return normal_of(
+                jacobian, jacobian.T @ r, self.curving(at, r), squares, exact, np.zeros(len(at))
+            )
         with np.errstate(all="ignore"):
             r, slopes = self.precisely(b)
             squares = dd.total(dd.multiply(r, r))
@@ -372,6 +394,29 @@ class Rows:
         doubt = np.where(length > 0, away / np.where(length > 0, length, 1.0), 0.0)
         exact = bool(np.all(np.abs(r.high) <= self.rounding))
         return normal_of(jacobian, g, self.curving(at, r.high), float(squares.high), exact, doubt)
+
+    def _suffices(self, b: Sequence[Pair]) -> bool:
+        """Do doubles give the estimates to the last digits? Judged on some of the rows."""
+        n = self.rows
+        few = sorted(set(np.linspace(0, n - 1, SOME).astype(int).tolist()))
+        part = Rows(self.model, dict(zip(self.model.columns, (
+            v[few] if np.ndim(v) else v for v in self.values
+        ), strict=True)), len(few))  # fmt: skip
+        at = np.array([value.high for value in b], dtype=float)
+        r, slopes = part.precisely(b)
+        found, rough = part.jacobian(at)
+        error = np.sqrt(np.mean(np.square(found - r.high)))
+        fine = np.column_stack([s.high for s in slopes])
+        length = np.sqrt(np.einsum("ij,ij->j", fine, fine))
+        if not np.all(np.abs(rough - fine).max(axis=0) <= 1e-12 * length):
+            return False
+        _, triangle_ = np.linalg.qr(self.jacobian(at)[1])
+        try:
+            inverse = np.linalg.inv(triangle_)
+        except np.linalg.LinAlgError:
+            return False
+        moved = np.sqrt(np.einsum("ij,ij->i", inverse, inverse)) * error
+        return bool(np.all(moved <= EPS / 4 * np.abs(at)))
 
     @cached_property
     def rounding(self) -> Vector:

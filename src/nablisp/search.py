@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .least_squares import Bounds, Descent, Polished, descend, part, polish
+from .least_squares import STATIONARY, Bounds, Descent, Polished, descend, part, polish
 from .residuals import Rows
 from .units import sizes
 
@@ -39,8 +39,6 @@ UNDETERMINED = 1e13
 """The condition number of the scaled Jacobian from which directions count as undetermined."""
 FLAT = 1e-4
 """The least curvature, in units of JᵀJ, that makes a minimum."""
-STATIONARY = 1e-9
-"""The largest relative offset |Qᵀr|/|r| of a point whose gradient is zero to rounding."""
 FINAL = 1e-10
 """The largest last step, relative to estimate and standard error."""
 ALIKE = 1e-6
@@ -218,7 +216,7 @@ class Search:
         if not others or found.point.normal.exact:
             return False
         before, after = self.start[others], found.point.at[others]
-        far = (before * after <= 0) | (np.abs(np.log(np.abs(after / before))) > FAR)
+        far = (before * after < 0) | (np.abs(np.log(np.abs(after / before))) > FAR) & (before != 0)
         poor = self.rows.r2(found.squares) < POOR
         return descent.rough or descent.steps > LONG or poor or bool(np.any(far))
 

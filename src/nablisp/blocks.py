@@ -1,0 +1,263 @@
+"""The residuals of a model over columns of any length, a block after another: what a fit asks.
+
+One pass over the data gives the triangle of the slopes, the gradient and the curvature, as sums by
+the backend that pays. So that sums of products lose nothing, the slopes are first divided by the
+triangle of the point before: they are nearly orthonormal then (a Cholesky QR with a
+preconditioner). With many parameters each block is a matrix, and triangles are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .accurate import accurate
+from .double_double import Pair
+from .evaluate import ROWS
+from .expr import OPS, Call, Expr, Sym
+from .least_squares import EPS, Normal, Triangle, normal_of, triangle
+from .residuals import Model, Rows, response_name, weight_name
+
+Vector = np.ndarray[Any, Any]
+Block = tuple[dict[str, Any], int]
+
+FEW = 16
+"""Parameters up to which sums are compiled; beyond, matrices are as fast."""
+CALLS = 8
+"""Passes that a fit takes, about."""
+
+
+def _call(op: str, *args: Expr) -> Expr:
+    return Call(OPS[op], args)
+
+
+class Blocks:
+    """A model's residuals, in blocks that `passes` yields afresh for every pass.
+
+    `sample` holds some of the rows in memory: they give the first triangle.
+    """
+
+    linear: list[int] = []
+
+    def __init__(
+        self,
+        model: Model,
+        passes: Callable[[], Iterator[Block]],
+        sample: Rows,
+        threads: int | None,
+    ) -> None:
+        self.model, self.passes, self.sample, self.threads = model, passes, sample, threads
+        self.others = list(range(len(model.names)))
+        self.evaluations = 0
+        self.before: tuple[Vector, Vector] | None = None
+        self.facts = self._facts()
+
+    # ---- facts about the data --------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, float]:
+        """Rows, those that count, the responses' spread and size: one pass without parameters."""
+        count = weighed = spread = size = 0.0
+        middles: list[tuple[float, float]] = []
+        for k in range(len(self.model.residuals)):
+            y = np.asarray(self._given(self.sample)[response_name(k)], dtype=float)
+            middles.append((float(np.mean(y)), float(np.sqrt(np.mean(y * y)))))
+        moments = np.zeros((len(middles), 3))
+        for values, rows in self.passes():
+            for k, (middle, _) in enumerate(middles):
+                y = np.broadcast_to(values[response_name(k)], rows)
+                w = values.get(weight_name(k), 1.0)
+                w2 = np.broadcast_to(np.square(w), rows)
+                away = y - middle
+                moments[k] += w2.sum(), float(np.dot(w2, away)), float(np.dot(w2, away * away))
+                count += rows
+                weighed += rows - float(np.sum(w2 == 0)) if np.ndim(w) else rows
+                size += float(np.dot(w2, y * y))
+        for total, first, second in moments:
+            spread += second - first * first / total if total else 0.0
+        return {"count": count, "weighed": weighed, "spread": spread, "size": size}
+
+    @staticmethod
+    def _given(rows: Rows) -> dict[str, Any]:
+        return dict(zip(rows.model.columns, rows.values, strict=True))
+
+    @property
+    def rows(self) -> int:
+        return int(self.facts["count"]) // len(self.model.residuals)
+
+    @property
+    def weighed(self) -> int:
+        return int(self.facts["weighed"])
+
+    def r2(self, squares: float) -> float:
+        """The share of the responses' variance that is explained."""
+        spread = self.facts["spread"]
+        return 1 - squares / spread if spread > 0 else np.nan
+
+    def alike(self, b: Vector, there: Vector) -> bool:
+        """Are the residuals of the sample the same at two points, but for rounding?"""
+        return self.sample.alike(b, there)
+
+    # ---- sums ------------------------------------------------------------------------------------
+
+    def _compiled(self, kind: str, outputs: Sequence[Expr], scalars: Sequence[str]) -> Any:
+        """A function of scalars and columns to sums; kept with the model."""
+        given = self._given(self.sample)
+        columns = [n for n in self.model.columns if np.ndim(given[n])]
+        fixed = [n for n in self.model.columns if not np.ndim(given[n])]
+        key = kind, tuple(columns), self.threads, self.rows > backends.THREADED
+        found = self.model.compiled.get(key)
+        if found is None:
+            inputs = [*scalars, *fixed, *columns, ROWS]
+            found = self.model.compiled[key] = backends.compile(
+                accurate(*outputs),
+                inputs,
+                dict.fromkeys(columns, ("rows",)),
+                rows=self.rows,
+                calls=CALLS,
+                threads=self.threads,
+            )
+        fixed_values = [float(given[n]) for n in fixed]
+
+        def total(*args: float) -> Vector:
+            self.evaluations += 1
+            out = np.zeros(len(outputs))
+            for values, rows in self.passes():
+                parts = [values[n] for n in columns]
+                out += np.array(found(*args, *fixed_values, *parts, float(rows)), dtype=float)
+            return out
+
+        return total
+
+    def squares(self, b: Vector) -> float:
+        """The sum of squared residuals."""
+        outputs = [_call("sum", _call("*", r, r)) for r in self.model.residuals]
+        return float(self._compiled("squares", outputs, self.model.names)(*b.tolist()).sum())
+
+    def project(self, b: Vector) -> tuple[Vector, float]:
+        """The point itself, since no parameter is eliminated; and the sum of squares."""
+        return b, self.squares(b)
+
+    def reduced(self, b: Vector) -> Triangle:
+        """The triangle of the slopes by all parameters."""
+        normal = self._normal(b)
+        r = normal.r * normal.scale
+        z = np.linalg.solve(r.T, normal.gradient)
+        return Triangle(r, z, normal.squares)
+
+    def normal(self, b: Sequence[Pair]) -> Normal:
+        """Gradient, triangle and curvature at a point, from residuals in doubles."""
+        return self._normal(np.array([float(v.high) for v in b]))
+
+    def _normal(self, b: Vector) -> Normal:
+        found = self._by_matrices(b) if len(b) > FEW else self._by_sums(b)
+        size = (4 * EPS) ** 2 * self.facts["size"]
+        found.exact = bool(found.squares <= size)
+        found.count = self.weighed
+        found.doubt = np.zeros(len(b))
+        self.before = found.scale, found.r
+        return found
+
+    def _by_sums(self, b: Vector) -> Normal:
+        """Sums of products of the slopes U = J D⁻¹ R⁻¹, with D and R of the point before."""
+        model, p = self.model, len(b)
+        if self.before is None:
+            first = self.sample.jacobian(b)[1]
+            rough = normal_of(first, np.zeros(p), np.zeros((p, p)), 1.0, False, np.zeros(p))
+            self.before = rough.scale, rough.r
+        scale, r = self.before
+        inverse = np.linalg.solve(r, np.eye(p)) / scale[:, None]
+        if not np.isfinite(inverse).all() or np.abs(np.diag(r)).min() < 1e-13:
+            r, inverse = np.eye(p), np.diag(1 / scale)
+        upper = [(i, j) for j in range(p) for i in range(j + 1)]
+        couples = list(model.curvature)
+        found = self._compiled(
+            "normal", self._sums(upper, couples), [*model.names, *(f" t{i} {j}" for i, j in upper)]
+        )(*b.tolist(), *(inverse[i, j] for i, j in upper))
+        products, rest = found[: len(upper)], found[len(upper) :]
+        gram = np.zeros((p, p))
+        for (i, j), value in zip(upper, products, strict=True):
+            gram[i, j] = gram[j, i] = value
+        inner, curving = rest[:p], np.zeros((p, p))
+        for (i, j), value in zip(couples, rest[p + 1 :], strict=True):
+            curving[i, j] = curving[j, i] = value
+        if not np.isfinite(found).all():
+            return Normal(scale, np.full((p, p), np.nan), inner, curving, np.nan, 0)
+        new = _root(gram) @ r * scale
+        length = np.sqrt(np.einsum("ij,ij->j", new, new))
+        length = np.where(length > 0, length, 1.0)
+        gradient = scale * (r.T @ inner)
+        return Normal(length, new / length, gradient, curving, float(rest[p]), 0)
+
+    def _sums(self, upper: list[tuple[int, int]], couples: list[tuple[int, int]]) -> list[Expr]:
+        """The sums over rows: products of U, U with the residual, squares, curvatures."""
+        model = self.model
+        parts: list[list[Expr]] = []
+        for k, (residual, slopes) in enumerate(zip(model.residuals, model.slopes, strict=True)):
+            u = []
+            for j in range(len(slopes)):
+                terms = [_call("*", Sym(f" t{i} {j}"), slopes[i]) for i in range(j + 1)]
+                u.append(terms[0] if len(terms) == 1 else _call("+", *terms))
+            cells = [_call("*", u[i], u[j]) for i, j in upper]
+            cells += [_call("*", v, residual) for v in u]
+            cells += [_call("*", residual, residual)]
+            cells += [_call("*", residual, model.curvature[c][k]) for c in couples]
+            parts.append([_call("sum", cell) for cell in cells])
+        return [_call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)]
+
+    def _by_matrices(self, b: Vector) -> Normal:
+        """Blocks as matrices, whose triangles are joined two by two."""
+        self.evaluations += 1
+        p = len(b)
+        whole = Triangle(np.zeros((0, p)), np.zeros(0), 0.0)
+        gradient, curving, squares = np.zeros(p), np.zeros((p, p)), 0.0
+        for values, count in self.passes():
+            rows = Rows(self.model, values, count)
+            r, slopes = rows.jacobian(b)
+            gradient += slopes.T @ r
+            curving += rows.curving(b, r)
+            squares += float(r @ r)
+            part = triangle(slopes, r)
+            whole = triangle(np.vstack([whole.r, part.r]), np.append(whole.z, part.z))
+        out = normal_of(whole.r, gradient, curving, squares, False, np.zeros(p))
+        return out
+
+    def pole(self, b: Vector) -> Expr | None:
+        """A divisor that changes sign between rows."""
+        if (found := self.sample.pole(b)) is not None or not self.model.divisors:
+            return found
+        for values, count in self.passes():
+            if (found := Rows(self.model, values, count).pole(b)) is not None:
+                return found
+        return None
+
+    def sandwich(self, b: Vector, normal: Normal, free: Vector) -> Vector:
+        """The covariance of estimates by a robust loss."""
+        p = len(b)
+        middle, square = np.zeros((p, p)), np.zeros((p, p))
+        for values, count in self.passes():
+            r, slopes = Rows(self.model, values, count).jacobian(b)
+            g = slopes * r[:, None]
+            middle += g.T @ g
+            square += slopes.T @ slopes
+        inner = (square + normal.curving)[np.ix_(free, free)]
+        half = np.linalg.solve(inner, np.eye(len(inner)))
+        out = np.full((p, p), np.nan)
+        out[np.ix_(free, free)] = half @ middle[np.ix_(free, free)] @ half
+        return out
+
+
+def _root(gram: Vector) -> Vector:
+    """The upper triangle whose square is a matrix of products; of one that is singular, nearly."""
+    try:
+        return np.linalg.cholesky(gram).T
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(gram)
+        return np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T, "r")
+
+
+def known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as machine code takes them: arrays without gaps."""
+    return {n: np.ascontiguousarray(v, dtype=float) if np.ndim(v) else v for n, v in values.items()}
