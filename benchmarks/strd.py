@@ -66,6 +66,8 @@ class Problem:
     starts: list[dict[str, float]]
     certified: dict[str, float]
     deviations: dict[str, float]
+    squares: float
+    """the certified residual sum of squares"""
 
 
 def fetch() -> Path:
@@ -102,4 +104,5 @@ def _read(name: str, path: Path) -> Problem:
         [{row[0]: float(row[1 + k]) for row in found} for k in range(2)],
         {row[0]: float(row[3]) for row in found},
         {row[0]: float(row[4]) for row in found},
+        float(re.search(r"Residual Sum of Squares: +(\S+)", text)[1]),
     )

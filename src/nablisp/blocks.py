@@ -9,6 +9,7 @@ preconditioner). With many parameters each block is a matrix, and triangles are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from . import backends
 from .accurate import accurate
 from .double_double import Pair
 from .evaluate import ROWS
-from .expr import OPS, Call, Expr, Sym
+from .expr import OPS, Call, Expr, Num, Sym
 from .least_squares import EPS, Normal, Triangle, normal_of, triangle
 from .residuals import Model, Rows, response_name, weight_name
 
@@ -37,7 +38,8 @@ def _call(op: str, *args: Expr) -> Expr:
 class Blocks:
     """A model's residuals, in blocks that `passes` yields afresh for every pass.
 
-    `sample` holds some of the rows in memory: they give the first triangle.
+    `sample` holds some of the rows in memory: they give the first triangle. There are `rows` rows,
+    and what is compiled will serve `most`.
     """
 
     linear: list[int] = []
@@ -47,49 +49,66 @@ class Blocks:
         model: Model,
         passes: Callable[[], Iterator[Block]],
         sample: Rows,
+        rows: int,
         threads: int | None,
+        most: int = 0,
     ) -> None:
-        self.model, self.passes, self.sample, self.threads = model, passes, sample, threads
+        self.model, self.passes, self.sample = model, passes, sample
+        self.rows, self.most, self.threads = rows, max(rows, most), threads
         self.others = list(range(len(model.names)))
         self.evaluations = 0
         self.before: tuple[Vector, Vector] | None = None
-        self.facts = self._facts()
 
     # ---- facts about the data --------------------------------------------------------------------
 
-    def _facts(self) -> dict[str, float]:
-        """Rows, those that count, the responses' spread and size: one pass without parameters."""
-        count = weighed = spread = size = 0.0
-        middles: list[tuple[float, float]] = []
+    @cached_property
+    def facts(self) -> dict[str, float]:
+        """Residuals that count, the responses' spread and size: one pass without parameters.
+
+        Sums are about the sample's mean, so that the spread about the true one loses nothing.
+        """
+        given, outputs, middles = self._given(self.sample), [], []
         for k in range(len(self.model.residuals)):
-            y = np.asarray(self._given(self.sample)[response_name(k)], dtype=float)
-            middles.append((float(np.mean(y)), float(np.sqrt(np.mean(y * y)))))
-        moments = np.zeros((len(middles), 3))
-        for values, rows in self.passes():
-            for k, (middle, _) in enumerate(middles):
-                y = np.broadcast_to(values[response_name(k)], rows)
-                w = values.get(weight_name(k), 1.0)
-                w2 = np.broadcast_to(np.square(w), rows)
-                away = y - middle
-                moments[k] += w2.sum(), float(np.dot(w2, away)), float(np.dot(w2, away * away))
-                count += rows
-                weighed += rows - float(np.sum(w2 == 0)) if np.ndim(w) else rows
-                size += float(np.dot(w2, y * y))
-        for total, first, second in moments:
-            spread += second - first * first / total if total else 0.0
-        return {"count": count, "weighed": weighed, "spread": spread, "size": size}
+            away = _call("-", Sym(response_name(k)), Sym(f" c{k}"))
+            terms = [away, _call("*", away, away)]
+            if self.model.weighted:
+                w = Sym(weight_name(k))
+                zero = _call("where", _call("=", w, Num(0)), Num(0), Num(1))
+                square = _call("*", w, w)
+                terms = [*(_call("*", square, term) for term in terms), zero, square]
+            outputs += [_call("sum", term) for term in terms]
+            middles.append(float(np.mean(given[response_name(k)])))
+        middle, n = np.array(middles), float(self.rows)
+        names = [f" c{k}" for k in range(len(middles))]
+        sums = self._compiled("facts", outputs, names)(*middles).reshape(len(middles), -1).T
+        first, second = sums[:2]
+        weighed, total = sums[2:] if self.model.weighted else (np.full(len(middles), n),) * 2
+        spread = second - np.divide(first**2, total, out=np.zeros_like(total), where=total > 0)
+        size = second + 2 * middle * first + total * middle**2
+        found = {"weighed": weighed, "spread": spread, "size": size}
+        return {name: float(values.sum()) for name, values in found.items()}
 
     @staticmethod
     def _given(rows: Rows) -> dict[str, Any]:
         return dict(zip(rows.model.columns, rows.values, strict=True))
 
     @property
-    def rows(self) -> int:
-        return int(self.facts["count"]) // len(self.model.residuals)
-
-    @property
     def weighed(self) -> int:
         return int(self.facts["weighed"])
+
+    @property
+    def size(self) -> float:
+        """The length of the weighted responses."""
+        return self.facts["size"] ** 0.5
+
+    @property
+    def spread(self) -> float:
+        """The sum of squares about the responses' weighted means."""
+        return self.facts["spread"]
+
+    def constant(self) -> list[str]:
+        """Columns that are the same in all rows of the sample."""
+        return self.sample.constant()
 
     def r2(self, squares: float) -> float:
         """The share of the responses' variance that is explained."""
@@ -107,7 +126,7 @@ class Blocks:
         given = self._given(self.sample)
         columns = [n for n in self.model.columns if np.ndim(given[n])]
         fixed = [n for n in self.model.columns if not np.ndim(given[n])]
-        key = kind, tuple(columns), self.threads, self.rows > backends.THREADED
+        key = kind, tuple(columns), self.threads, self.most > backends.THREADED
         found = self.model.compiled.get(key)
         if found is None:
             inputs = [*scalars, *fixed, *columns, ROWS]
@@ -115,7 +134,7 @@ class Blocks:
                 accurate(*outputs),
                 inputs,
                 dict.fromkeys(columns, ("rows",)),
-                rows=self.rows,
+                rows=self.most,
                 calls=CALLS,
                 threads=self.threads,
             )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .expr import Expr, Num, Sym, substitute
+from .expr import Expr, Sym, as_expr, substitute
+from .least_squares import STATIONARY
 from .printer import brief, columns_of, element, formula
 from .results import STATUS
 
@@ -129,7 +130,7 @@ class FitResult:
     def formulas(self) -> list[str]:
         """The models at the estimates, six digits each."""
         values = {
-            Sym(name): Num(float(f"{value:.6g}"))
+            Sym(name): _rounded(value, 6)
             for name, value in zip(self.known.scalars, self.estimates.tolist(), strict=True)
         }
         shown = substitute(self.models, values)
@@ -144,7 +145,7 @@ class FitResult:
         lines = [self.first, *(f"  {line}" for line in self.formulas)]
         rows = [("", "estimate", "± standard error")]
         for i, name in enumerate(self.names):
-            shown = element(float(f"{self.estimates[i]:.{DIGITS}g}"))
+            shown = element(float(f"{self.estimates[i]:.{DIGITS}g}") + 0.0)
             rows.append((name, shown, self._error(name)))
         lines += [f"  {line}" for line in columns_of(rows)]
         lines += [f"  {line}" for line in self._summary()]
@@ -170,7 +171,9 @@ class FitResult:
         strong = self._strong()
         if strong:
             out.append(f"correlations: {strong}")
-        out.append(f"relative gradient {self.gradient_norm:.1g}, condition {self.condition:.3g}")
+        zero = self.gradient_norm <= STATIONARY
+        slope = "zero to rounding" if zero else f"{self.gradient_norm:.1g}"
+        out.append(f"relative gradient {slope}, condition {self.condition:.3g}")
         return out
 
     def _strong(self) -> str:
@@ -179,8 +182,8 @@ class FitResult:
             return ""
         pairs = [
             (abs(found[i, j]), f"{a} and {b} {found[i, j]:.4f}")
-            for i, a in enumerate(self.names)
-            for j, b in enumerate(self.names[:i])
+            for j, b in enumerate(self.names)
+            for i, a in enumerate(self.names[:j])
             if abs(found[i, j]) >= STRONG
         ]
         pairs.sort(reverse=True)
@@ -189,6 +192,11 @@ class FitResult:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _rounded(value: float, figures: int) -> Expr:
+    short = float(f"{value:.{figures}g}") + 0.0
+    return as_expr(int(short) if short.is_integer() and abs(short) < 1e15 else short)
 
 
 def _one_line(model: Expr) -> str:

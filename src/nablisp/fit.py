@@ -19,7 +19,7 @@ from .blocks import Block, Blocks, known
 from .certificate import FitResult, Vector, errors, gathered, scalar_names
 from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
-from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, names, postorder, substitute
+from .expr import Call, Expr, Num, Sym, as_expr, asked, names, postorder, substitute
 from .least_squares import Bounds, descend, polish
 from .limits import Budget
 from .options import in_range
@@ -48,8 +48,10 @@ def in_fit_range(name: str, value: Any) -> Any:
     return int(value) if words.startswith("a whole") else float(value)
 
 
-LARGE, SAMPLE = 16_384, 8_192
-"""Rows up to which a fit holds all slopes; and how many are drawn from more to begin with."""
+LARGE = 16_384
+"""Rows up to which a fit holds all slopes."""
+SAMPLES = 2_048, 65_536
+"""How many rows are drawn from more to begin with, and to go on with."""
 MOST = 500
 """Parameters, element by element, that a fit takes; train takes more."""
 
@@ -212,8 +214,18 @@ class Problem:
         for k, response in enumerate(self.responses):
             found[response_name(k)] = evaluate([response], env)[0]
         for k, weight in enumerate(self.weights or ()):
-            found[weight_name(k)] = evaluate([weight], env)[0]
+            found[weight_name(k)] = self._weight(evaluate([weight], env)[0], self.titles[k])
         return found
+
+    def _weight(self, given: Any, title: str) -> Any:
+        """What a residual is multiplied by: one over a deviation, or the root of a weight."""
+        if self.options.sigma is not None:
+            if not np.all(np.greater(given, 0)):
+                raise NablispError("data", f"a standard deviation of {title} is not positive")
+            return np.divide(1.0, given)
+        if not np.all(np.greater_equal(given, 0)):
+            raise NablispError("data", f"a weight of {title} is negative")
+        return np.sqrt(given)
 
 
 def posed(
@@ -257,11 +269,7 @@ def posed(
         **{name: ("rows", *columns.shape_of(name)[1:]) for name in columns},
     }
     _check(responses, models, params, moving, shapes, options)
-    weights = options.weights
-    if options.sigma is not None:
-        weights = tuple(_op("/", 1, s) for s in options.sigma)
-    elif weights is not None:
-        weights = tuple(_op("sqrt", w) for w in weights)
+    weights = options.sigma if options.sigma is not None else options.weights
     given = {Sym(n): as_expr(v) for n, v in params.items() if n not in moving}
     models = substitute(models, given)
     own = {n: tuple(np.shape(v)) for n, v in moving.items()}
@@ -306,10 +314,6 @@ def posed(
 def _bound(pair: tuple[float | None, float | None] | None, side: int) -> float:
     value = None if pair is None else pair[side]
     return (np.inf if side else -np.inf) if value is None else float(value)
-
-
-def _op(name: str, *args: Any) -> Expr:
-    return Call(OPS[name], tuple(as_expr(arg) for arg in args))
 
 
 def _cells(root: Expr, shapes: ShapeEnv) -> list[Expr]:
@@ -430,7 +434,8 @@ def fitted(
 
 def _solved(problem: Problem, began: float) -> FitResult:
     """The fit of all rows; of many, after that of a sample of them."""
-    limit, count = problem.options.seconds, problem.columns.rows
+    limit, threads = problem.options.seconds, problem.options.threads
+    count, model = problem.columns.rows, problem.model
 
     def tick() -> bool:
         return limit is not None and time.perf_counter() - began > limit
@@ -440,10 +445,15 @@ def _solved(problem: Problem, began: float) -> FitResult:
         rows = _rows(problem, values, count)
         candidate, search, remarks = _small(problem, rows, problem.bounds.clip(problem.start), tick)
         return _result(problem, rows, candidate, search, remarks)
-    sample = problem.columns.sample(problem.inside, SAMPLE, 0)
-    few = _rows(problem, known(problem.values(table.as_columns(sample), SAMPLE)), SAMPLE)
+    some = table.as_columns(problem.columns.sample(problem.inside, SAMPLES[1], 0))
+    sample = table.as_columns(some.sample(problem.inside, SAMPLES[0], 0))
+    few = _rows(problem, known(problem.values(sample, sample.rows)), sample.rows)
     candidate, search, remarks = _small(problem, few, problem.bounds.clip(problem.start), tick)
-    blocks = Blocks(problem.model, _passes(problem, few), few, problem.options.threads)
+    if count > 4 * some.rows:
+        between = Blocks(model, _passes(problem, some, few), few, some.rows, threads, count)
+        point = polish(between, candidate.point.at, problem.bounds, 3)
+        candidate = candidate if point is None else Candidate(point)
+    blocks = Blocks(model, _passes(problem, problem.columns, few), few, count, threads)
     return _result(problem, blocks, *_large(problem, blocks, candidate, search), remarks)
 
 
@@ -490,10 +500,9 @@ def _large(
     return found, search
 
 
-def _passes(problem: Problem, few: Rows) -> Callable[[], Iterator[Block]]:
-    """What yields the values of all rows, block by block; in memory they are one block."""
+def _passes(problem: Problem, columns: Any, few: Rows) -> Callable[[], Iterator[Block]]:
+    """What yields the values of columns, block by block; in memory they are one block."""
     scale = dict(zip(few.model.columns, few.values, strict=True)).get(SCALE, 1.0)
-    columns = problem.columns
     if not columns.streamed:
         whole = known({**problem.values(columns, columns.rows), SCALE: scale})
         return lambda: iter([(whole, columns.rows)])
@@ -518,10 +527,6 @@ def _refuse_not_finite(problem: Problem) -> None:
 def _rows(problem: Problem, values: dict[str, Any], count: int) -> Rows:
     """The problem on rows in memory; NablispError "data" for what is not finite there."""
     _check_finite(problem, values, count, 0)
-    for k in range(len(problem.models)):
-        weight = values.get(weight_name(k))
-        if weight is not None and np.any(np.asarray(weight) < 0):
-            raise NablispError("data", f"a weight of {problem.titles[k]} is negative")
     values[SCALE] = problem.options.scale or 1.0
     if problem.options.loss is not None and problem.options.scale is None:
         values[SCALE] = _robust_scale(problem, values, count)
@@ -640,6 +645,8 @@ def _result(
     touched = {
         shown[i]: float(at[i]) for i in np.flatnonzero(problem.bounds.touched(at))
     }
+    if status not in ("converged", "exact"):
+        remarks += [f"{name} is the same in all rows" for name in rows.constant()]
     for name, value in touched.items():
         remarks.append(f"{name} is at its bound, {element(value)}")
     return FitResult(
@@ -651,7 +658,7 @@ def _result(
         rss=squares,
         dof=dof,
         sd=sd,
-        r2=rows.r2(squares) if options.loss is None else None,
+        r2=rows.r2(squares) if options.loss is None and rows.spread > 0 else None,
         se=se,
         cov=cov,
         why=why,

@@ -24,6 +24,8 @@ SETTLED = 1e-6
 """The relative offset |Qᵀr|/|r| at which Newton's method takes over."""
 STATIONARY = 1e-9
 """The largest relative offset of a point whose gradient is zero to rounding."""
+UNDETERMINED = 1e13
+"""The condition number of the scaled Jacobian from which directions count as undetermined."""
 ACCEPT = 1e-4
 """The share of the predicted reduction from which a step is taken."""
 
@@ -294,9 +296,12 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
     best = Polished(b, normal, held, np.full(len(b), np.inf), True, 0)
     before = np.inf
     for steps in range(1, limit + 1):
+        move = np.zeros(len(b))
+        inner = part(normal, ~held)
+        if inner.condition >= UNDETERMINED:
+            return best
         try:
-            move = np.zeros(len(b))
-            move[~held] = part(normal, ~held).newton()
+            move[~held] = inner.newton()
         except np.linalg.LinAlgError:
             return best
         if not np.isfinite(move).all():
@@ -314,8 +319,9 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
                 v if i == t else dd.pair(float(i))
                 for v, i, t in zip(new, inside, there, strict=True)
             ]
-        small = bool(np.all(np.abs(move) <= 4 * EPS * np.abs(at)))
         length = float(np.linalg.norm(move * normal.scale))
+        left = min(1.0, length / before) if before < np.inf else 1.0  # of it the next step will be
+        small = bool(np.all(left * np.abs(move) <= 4 * EPS * np.abs(at)))
         if length > before / 4 and length <= 1e-10 * float(np.linalg.norm(at * normal.scale)):
             small = True  # steps are down to rounding
         before = length

@@ -48,8 +48,10 @@ def meant(values: Any) -> Pair:
     """
     array = np.asarray(values, dtype=np.float64)
     flat = array.ravel()
-    low = np.zeros(flat.shape)
+    wholes, powers = np.zeros(flat.shape), np.ones(flat.shape)
     left = np.flatnonzero((flat != np.rint(flat)) & np.isfinite(flat))
+    if len(left) > FEW and not any(_rest(x) for x in flat[left[:FEW]].tolist()):
+        return Pair(array, np.zeros(array.shape))
     for places in range(1, 23):
         if not len(left):
             break
@@ -57,21 +59,14 @@ def meant(values: Any) -> Pair:
         whole = np.rint(x * power)
         fits = (whole / power == x) & (np.abs(whole) < 10.0**DIGITS)
         found = left[fits]
-        low[found] = dd.divide(dd.pair(whole[fits]), dd.pair(power)).low
-        if places == 1 and len(left) > FEW and not fits[:FEW].any():
-            if not _decimal(x[:FEW]):
-                break
+        wholes[found], powers[found] = whole[fits], power
         left = left[~fits]
-    return Pair(array, low.reshape(array.shape))
+    low = dd.divide(dd.pair(wholes), dd.pair(powers)).low
+    return Pair(array, np.where(powers > 1, low, 0.0).reshape(array.shape))
 
 
 FEW = 64
 """Numbers that are looked at first: where none is a short decimal, none of the others is."""
-
-
-def _decimal(few: Any) -> bool:
-    """Is any of them a short decimal?"""
-    return any(_rest(float(value)) for value in few)
 
 
 def _rest(value: float) -> float:

@@ -452,6 +452,20 @@ class Rows:
             out += float(np.sum(w * (y - middle) ** 2))
         return out
 
+    @cached_property
+    def size(self) -> float:
+        """The length of the weighted responses."""
+        return float(np.linalg.norm(self.rounding)) / (4 * EPS)
+
+    def constant(self) -> list[str]:
+        """Columns that are the same in all rows."""
+        given = zip(self.model.columns, self.values, strict=True)
+        return [
+            name.replace("#", " ")
+            for name, value in given
+            if np.ndim(value) and not name.startswith(" ") and np.all(value == value[:1])
+        ]
+
     def r2(self, squares: float) -> float:
         """The share of the responses' variance that is explained."""
         return 1 - squares / self.spread if self.spread > 0 else np.nan

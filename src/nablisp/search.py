@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from .least_squares import STATIONARY, Bounds, Descent, Polished, descend, part, polish
+from .least_squares import (
+    EPS,
+    STATIONARY,
+    UNDETERMINED,
+    Bounds,
+    Descent,
+    Polished,
+    descend,
+    part,
+    polish,
+)
 from .residuals import Rows
 from .units import sizes
 
@@ -35,8 +45,6 @@ GOOD, POOR = 0.99, 0.9
 LONG, FAR = 15, 2.31
 """Steps, and the logarithm of a factor, that make a way long."""
 
-UNDETERMINED = 1e13
-"""The condition number of the scaled Jacobian from which directions count as undetermined."""
 FLAT = 1e-4
 """The least curvature, in units of JᵀJ, that makes a minimum."""
 FINAL = 1e-10
@@ -82,7 +90,9 @@ def judged(rows: Rows, point: Polished) -> Candidate:
         found["rounding"] = np.flatnonzero((normal.doubt > ALIKE) & free)
     deviations = np.zeros(len(free))
     deviations[free] = np.sqrt(np.diag(inner.covariance()) * normal.squares)
-    if not np.all(np.abs(point.move) <= FINAL * (np.abs(point.at) + deviations) + 1e-300):
+    seen = np.abs(point.move) * normal.scale  # what the step changes in the residuals
+    still = np.abs(point.move) <= FINAL * (np.abs(point.at) + deviations)
+    if not np.all(still | (seen <= EPS * rows.size)):
         found["step"] = point.move
     if (pole := rows.pole(point.at)) is not None:
         found["pole"] = pole
@@ -256,7 +266,10 @@ class Search:
                 found.append(candidate)
         self.lowest = min([c.squares for c in found if "pole" not in c.complaints], default=np.inf)
         good_ones = [c for c in found if not c.complaints]
-        return min(good_ones or found, key=lambda c: c.squares, default=None)
+        best_one = min(good_ones or found, key=lambda c: c.squares, default=None)
+        if first is not None and not good_ones and _as_low(first, best_one):
+            return first
+        return best_one
 
     def _heights(self, points: list[Vector]) -> Vector:
         if self.tick():
@@ -282,6 +295,10 @@ def _valleys(heights: Vector) -> list[int]:
         i for i, value in enumerate(heights) if padded[i] > value <= padded[i + 2]
     ]
     return sorted(found, key=lambda i: heights[i])
+
+
+def _as_low(a: Candidate, b: Candidate | None) -> bool:
+    return b is None or a.squares <= b.squares * (1 + ALIKE)
 
 
 def _same(a: Descent, b: Descent) -> bool:
