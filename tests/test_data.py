@@ -3,6 +3,7 @@
 import csv
 import io
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nablisp import data
-from nablisp.data import Table, as_columns, read_table, row_order, split
+from nablisp import delimited
+from nablisp.columns import Table
+from nablisp.data import as_columns, read_table
 from nablisp.errors import NablispError
 from nablisp.limits import Budget, Limits
+from nablisp.orders import row_order, split
 
 nan, inf = np.nan, np.inf
 
@@ -27,8 +30,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=[2**20, 4, 1], ids=["whole", "some lines", "line by line"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are read in one block, in some, and in as many as they have lines."""
-    monkeypatch.setattr(data, "_BLOCK", request.param)
-    monkeypatch.setattr(data, "_CHUNK", request.param)
+    monkeypatch.setattr(delimited, "_BLOCK", request.param)
+    monkeypatch.setattr(delimited, "_CHUNK", request.param)
 
 
 def table(root: Path, content: bytes, name: str = "points.csv", **options: Any) -> Table:
@@ -36,7 +39,7 @@ def table(root: Path, content: bytes, name: str = "points.csv", **options: Any) 
     return read_table(root, name, **options)
 
 
-def same(columns: dict[str, np.ndarray[Any, Any]], expected: dict[str, Any]) -> None:
+def same(columns: Mapping[str, np.ndarray[Any, Any]], expected: dict[str, Any]) -> None:
     assert list(columns) == list(expected)
     for name, column in columns.items():
         assert column.dtype == np.float64
@@ -179,8 +182,8 @@ def test_written_csv_reads_back_bit_for_bit(
     text = io.StringIO()
     csv.writer(text, quoting=quoting, lineterminator=end).writerows([("x", "s", "y"), *rows])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "_BLOCK", block)
-        patch.setattr(data, "_CHUNK", block)
+        patch.setattr(delimited, "_BLOCK", block)
+        patch.setattr(delimited, "_CHUNK", block)
         read = table(root, text.getvalue().encode(), select=("x", "y"))
     for name, i in (("x", 0), ("y", 2)):
         expected = np.array([float(repr(row[i])) for row in rows])
@@ -203,7 +206,7 @@ def test_both_readers_agree(root: Path, rows: list[tuple[str, str]], select: Any
         return [(name, column.tobytes()) for name, column in columns.items()]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data._Csv, "packed", lambda *_: None)
+        patch.setattr(delimited._Csv, "packed", lambda *_: None)
         closely = outcome()
     assert outcome() == closely
 
@@ -284,8 +287,8 @@ def test_damaged_numpy_files_are_errors(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [
-        ("points.parquet", "unavailable", "Parquet"),
-        ("points.arrow", "unavailable", "Arrow"),
+        ("points.parquet", "file", "there is no file"),
+        ("points.arrow", "file", "there is no file"),
         ("points.xlsx", "file", ".csv .tsv .npy .npz"),
         ("points", "file", ".csv .tsv .npy .npz"),
         ("../points.csv", "file", "leads upwards"),
@@ -347,7 +350,7 @@ def test_as_columns() -> None:
         ({"x": [[1], [1, 2]]}, "column x is no array of numbers: its entries differ in shape"),
         ({"x": ["a"]}, "column x holds text, not numbers"),
         ({"x": [1j]}, "holds complex numbers"),
-        ({"x": [1, None]}, "holds Python objects"),
+        ({"x": [1, None]}, "column x holds nothing in row 1, not numbers"),
         ({"x": np.array(["2020-01-01"], "M8[D]")}, "holds dates"),
         ({"x": np.ma.array([1, 2], mask=[False, True])}, "column x has masked entries"),
         ({"x": [1, 2], "y": [1]}, "column x has 2 rows, and column y has 1"),

@@ -35,6 +35,7 @@ def _flags(*names: str) -> int:
 _OPEN = _flags("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")  # NONBLOCK: no pipe can hang us
 _READ = _OPEN | os.O_RDONLY
 _WRITE = _OPEN | os.O_WRONLY | os.O_CREAT
+_LIST = _flags("O_NOFOLLOW", "O_DIRECTORY") | os.O_RDONLY
 _ENTER = _flags("O_NOFOLLOW", "O_DIRECTORY", "O_PATH")
 
 _RELATIVE = "files are named from the session's folder on, like data/points.csv"
@@ -66,6 +67,26 @@ def open_file(root: Path | None, name: str, mode: Mode) -> IO[Any]:
     if reads:
         return os.fdopen(number, mode, encoding="utf-8-sig")
     return os.fdopen(number, mode, encoding="utf-8", newline="\n")
+
+
+def folder_names(root: Path | None, name: str) -> list[str] | None:
+    """The names of what is in the folder `name` under `root`, sorted; None where it is no folder.
+
+    Raises NablispError of kind `file`.
+    """
+    top, path = _resolve(root, name)
+    if not path.is_dir():
+        return None
+    try:
+        if os.scandir not in os.supports_fd:
+            return sorted(entry.name for entry in os.scandir(path))
+        number = os.open(top, _LIST) if path == top else _descend(top, path, _LIST)
+        try:
+            return sorted(entry.name for entry in os.scandir(number))
+        finally:
+            os.close(number)
+    except OSError as error:
+        raise _failed(top, path, name, error) from None
 
 
 def resolve(root: Path | None, name: str) -> Path:

@@ -17,6 +17,7 @@ import numpy as np
 from . import data as table
 from .blocks import Block, Blocks, known
 from .certificate import FitResult, Vector, errors, gathered, scalar_names
+from .columns import Columns
 from .errors import NablispError, nearest
 from .evaluate import ROWS, as_value, evaluate
 from .expr import Call, Expr, Num, Sym, as_expr, asked, names, postorder, substitute
@@ -101,7 +102,8 @@ def fit(
     Raises NablispError: "unbound-name" for a name without a value, "shape" where rows do not fit,
     "data" for what is not finite, "value" for an option out of range.
     """
-    columns = table.as_columns(data) if data is not None else table.as_columns({})
+    columns = Columns()
+    columns.add(table.as_columns(data) if data is not None else {})
     responses = [_column(v, f" response {k}", columns) for k, v in enumerate(_listed(y))]
     models = [asked(v) for v in _listed(model)]
     chosen = FitOptions(
@@ -138,7 +140,8 @@ def _column(value: Any, name: str, columns: Any) -> Expr:
         return Sym(value)
     if isinstance(value, (Expr, int, float)):
         return as_expr(value)
-    columns.add(table.as_columns({name: value}))
+    word = name.split()[0]
+    columns[name] = table.as_columns({word: value})[word]
     return Sym(name)
 
 

@@ -86,6 +86,7 @@ class Model:
         loss: str | None,
     ) -> None:
         self.models, self.names, self.loss, self.weighted = models, params, loss, weighted
+        self.asked = models, params, bounded, weighted, loss
         symbols = [Sym(name) for name in params]
         self.residuals: list[Expr] = []
         for k, model in enumerate(models):
@@ -108,6 +109,9 @@ class Model:
         self.offsets = substitute(self.residuals, zeros)
         self.compiled: dict[Any, Any] = {}
         """functions of sums over rows, by what they are compiled for"""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return model_of, self.asked
 
     def _couples(self) -> set[tuple[int, int]]:
         """Pairs of parameters whose mixed second derivative is not zero throughout."""

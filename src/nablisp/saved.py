@@ -7,6 +7,7 @@ says so in its place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from .expr import OPS, Call, Expr, Op, Sym, names, postorder, substitute
@@ -16,17 +17,44 @@ from .values import Closure, Formula, Parameter, Primitive, Value, a_kind, kind_
 
 
 def script(session: Any) -> str:
-    """Columns in full, parameters at their current values, and definitions."""
+    """Columns in full, parameters at their current values, definitions, and the last fit."""
     given = {n: v for n, v in session.overrides.items() if n not in session.shapes}
     held = {**given, **session.definitions}
     own = {n: v for n, v in held.items() if isinstance(v, Op) and v.name == n}
-    lines = [f"(data {name} {text(column)})" for name, column in session.columns.items()]
+    lines = list(_columns(session))
     lines += [_parameter(name, parameter) for name, parameter in session.parameters.items()]
     for name, op in own.items():
         lines.append(f"(define ({name} x) {_spelt(op.meaning, own)})")
         lines.append(f"(define-derivative ({name} x) {_spelt(op.slopes[0], own)})")
     lines += [_definition(session, n, held[n], own) for n in _in_order(held) if n not in own]
+    if session.fits is not None:
+        lines.append(text(session.fits))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _columns(session: Any) -> Iterator[str]:
+    """Columns as declarations: those that are left in a file of the session by its name."""
+    columns, sources = session.columns, []
+    for name in columns:
+        source = columns.source_of(name)
+        if source is None or not _is_below(source.request.root, session.root):
+            yield f"(data {name} {text(columns[name])})"
+        elif source not in sources:
+            sources.append(source)
+            asked = source.request
+            held = [n for n in source.names if n in columns and columns.source_of(n) is source]
+            named = source.names if asked.drop else held  # a column forgotten drops rows, too
+            line = " ".join((f"(data {text(asked.name)}", *named))
+            if classes := [n for n in asked.classes if n in named]:
+                line += f" :classes ({' '.join(classes)})"
+            yield line + (" :missing drop)" if asked.drop else ")")
+            if gone := [n for n in named if n not in held]:
+                yield f"(forget {' '.join(gone)})"
+
+
+def _is_below(root: Path | None, own: Path | None) -> bool:
+    """Does the session open files under its root by the same names?"""
+    return root is not None and own is not None and root.resolve() == own.resolve()
 
 
 def _parameter(name: str, parameter: Parameter) -> str:
