@@ -42,7 +42,21 @@
 ;     one rate cannot suit all parameters (condition number 304.8); try
 ;     :lr ((a 0.003513) (b 0.05509) (c 0.4682))
 
-; One rate for each parameter, and voilà.
+; What the curvature says, in one form: (advise loss). One rate for each parameter, and voilà.
+(reset)
+(advise loss)
+; => advise: the loss is quadratic, so this is exact
+;        curvature        rate
+;     a      266.6  0.00351256
+;     b         17   0.0550853
+;     c          2    0.468225
+;     largest stable single rate 0.00740304523
+;     condition number 304.8: curvature 0.8863 to 270.2
+;     steps to 1e-10 of the excess: 1,755 with one rate (0.007379), 47 with one for each parameter
+(define r (train loss :lr auto :steps 300))
+(< (get r :loss) 1e-20)  ; => true
+
+; Rounded by hand they do, too.
 (reset)
 (train loss :lr ((a 0.0035) (b 0.055) (c 0.47)) :steps 50)
 ; => train by gd: 50 steps, loss 171.3 → 1.9806675847550584e-09

@@ -32,3 +32,12 @@
 ;     x  -1.2  0.9998561292752368  -9.97328e-05
 ;     y     1  0.9997118091600757  -9.40178e-05
 ;     converged: the gradient is zero within the tolerance, at a minimum; 0.242 s
+
+; No rates at all: with the exact second derivatives it is a matter of some twenty steps.
+(minimize valley :from ((x -1.2) (y 1)) :by newton)
+; => minimize by newton: 24 steps, loss 24.199999999999996 → 0
+;        from  to  gradient
+;     x  -1.2   1         0
+;     y     1   1         0
+;     gradient norm 0, a minimum: curvature 0.3994 to 1002; 30 evaluations
+;     converged: the gradient is zero within the tolerance, at a minimum; 0.011 s

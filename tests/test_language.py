@@ -32,6 +32,7 @@ VALUES: list[tuple[str, str]] = [
     ("sin mse + (lambda (a b) a)", "sin\nfunction (mse p y)\n+\nfunction (lambda (a b) …)"),
     # numbers: exact to 2^53, IEEE-754 beyond and for everything else
     ("(+ 1 2) (- 5) (+) (*) (- 7 2) (/ 4 2)", "3\n-5\n0\n1\n5\n2.0"),
+    ("(- 10 2 3) (/ 8 2 2) (- a 1 b)", "5\n2.0\n(- (- a 1) b)"),
     ("(+ 9007199254740991 1) (+ 9007199254740992 1)", "9007199254740992\n9007199254740992.0"),
     ("(** 2 (** 10 9)) (** 2 10) (** 2 -1)", "inf\n1024\n0.5"),
     ("(/ 1 0) (/ -1 0) (/ 0 0) (** 0 0) (** -8 (/ 1 3)) (log -1)", "inf\n-inf\nnan\n1\nnan\nnan"),
@@ -161,7 +162,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(help qqq)", "unbound-name", "qqq", "nothing is called"),
     # arguments
     ("(tanh x y)", "arity", "(tanh x y)", "(tanh x)  hyperbolic tangent"),
-    ("(- 1 2 3)", "arity", "(- 1 2 3)", "- takes 1 or 2 arguments, not 3"),
+    ("(-)", "arity", "(-)", "- takes 1 or 2 arguments, not 0"),
     ("(mse 1)", "arity", "(mse 1)", "(mse p y)  mean of squared errors"),
     ("(define (f x) x) (f)", "arity", "(f)", "f takes 1 argument, not 0"),
     ("(if true 1)", "arity", "(if true 1)", "(if c a b)"),

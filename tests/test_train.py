@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from nablisp import NablispError, Session, parse, train
-from nablisp.data import row_order, split
 from nablisp.optimizers import OPTIMIZERS, SCHEDULES
-from nablisp.results import STATUS
-from nablisp.train import Progress
+from nablisp.orders import row_order, split
+from nablisp.results import STATUS, Progress
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -391,10 +390,11 @@ MISTAKES = [
     ('(train "a")', "type", '"a"', "the loss must be"),
     ("(train (+ m q))", "unbound-name", None, "q has no value"),
     ("(train loss :by adm)", "value", None, "did you mean adam?"),
-    ("(train loss :by newton)", "unavailable", None, "not part of this version yet"),
+    ("(train loss :by newton :lr 0.1)", "keyword", None, "newton takes no :lr"),
+    ("(train loss :by lbfgs :batch 1)", "keyword", None, "lbfgs takes no :batch"),
     ("(train loss :by 3)", "type", "3", "takes a name"),
     ("(train loss :lr -1)", "value", "-1", ":lr must be a number from 0"),
-    ("(train loss :lr auto)", "unavailable", "auto", "not part of this version yet"),
+    ("(train loss :by adam :lr auto)", "value", None, ":lr auto reads rates off the curvature"),
     ("(train loss :lr (m 0.1))", "syntax", "m", ":lr ((a 1e-4) (b 1e-2))"),
     ("(train loss :lr ((m 0.1) (m 0.2)))", "name", "(m 0.2)", "m has two rates"),
     ("(train loss :lr ((q 0.1)))", "unbound-name", None, ":lr names q"),

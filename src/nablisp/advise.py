@@ -2,69 +2,348 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, inf, isfinite, log
 from typing import Any
 
 import numpy as np
 
-from .derivative import hessian
-from .expr import Expr, Sym, size
-from .shapes import ShapeEnv
+from . import data as table
+from .columns import Columns
+from .curvature import Matrix, Vector, lanczos, nature, rounding
+from .errors import NablispError
+from .evaluate import as_value
+from .expr import Call, Const, Expr, Num, Sym, asked, names, plain, postorder
+from .limits import Budget
+from .options import Options, check_loss, moving
+from .printer import columns_of
+from .surface import DENSE, Surface, check_size, shapes_of
 
-SMALL = 30
-"""Up to this many scalar parameters the Hessian is built whole."""
+GOAL = 1e-10
+"""Expected steps are those that reduce the excess of the loss over its lowest value to this."""
+CAUTION = 0.5
+"""The share of the advised rates that `:lr auto` takes where the loss is not quadratic."""
 
 
 @dataclass(frozen=True, slots=True)
-class Curvature:
-    """Eigenvalues of the Hessian, ascending, and what they allow.
+class Advice:
+    """What the Hessian of a loss allows gradient descent, at one point.
 
-    `limit` is the largest stable single rate, 2 / λmax; `condition` is λmax / λmin; `rates` are one
-    per parameter, s / Hᵢᵢ with s the best step of the scaled problem, so that they do converge.
+    `lowest` and `highest` are its eigenvalues' ends, `scaled` those in units of one rate for each
+    parameter, `rates` these rates: s / Hᵢᵢ, with s from the scaled ends so that they converge
+    together (an array has one rate). `diagonal` is absent where the Hessian was too large to hold.
     """
 
     names: tuple[str, ...]
-    eigenvalues: tuple[float, ...]
-    limit: float
-    condition: float
-    rates: dict[str, float] | None
+    labels: tuple[str, ...]
+    lowest: float
+    highest: float
+    scaled: tuple[float, float]
+    rates: dict[str, float]
+    diagonal: Vector | None
+    exact: bool
+    """is the loss quadratic, so that this holds everywhere?"""
+    words: str
+    """what the point is, where there is something to say"""
+
+    @property
+    def limit(self) -> float:
+        """The largest stable single rate, 2 / λmax."""
+        return 2 / self.highest if self.highest > 0 else inf
+
+    @property
+    def single(self) -> float:
+        """The single rate that converges fastest, 2 / (λmax + λmin)."""
+        return _fastest(self.lowest, self.highest)
+
+    @property
+    def condition(self) -> float:
+        """λmax / λmin; infinite where a direction is flat or falls."""
+        if self.lowest <= 1e-12 * self.highest or self.highest <= 0:
+            return inf
+        return self.highest / self.lowest
+
+    @property
+    def steps(self) -> dict[str, float]:
+        """Expected steps for each choice of rates."""
+        low, high = self.scaled
+        return {
+            "one rate": _steps(self.single, self.lowest, self.highest),
+            "one for each parameter": _steps(_fastest(low, high), low, high),
+        }
+
+    def parts(self) -> dict[str, Any]:
+        """What `(get r :key)` finds, by key; a parameter's is its rate."""
+        found: dict[str, Any] = {
+            "limit": self.limit,
+            "rate": self.single,
+            "condition": self.condition,
+            "rates": np.array(list(self.rates.values())),
+            "steps": np.array(list(self.steps.values())),
+            "exact": self.exact,
+            "eigenvalues": np.array([self.lowest, self.highest]),
+        }
+        if self.diagonal is not None:
+            found["diagonal"] = self.diagonal
+        return found | {n: rate for n, rate in self.rates.items() if n not in found}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a run that one rate does not suit should hear."""
+        if self.condition <= 100 or len(self.names) < 2:
+            return []
+        what = f"{self.condition:.4g}" if isfinite(self.condition) else "infinite"
+        return [
+            f"one rate cannot suit all parameters (condition number {what}); try\n:lr {self.lr}"
+        ]
+
+    @property
+    def lr(self) -> str:
+        """The rates as `:lr` takes them."""
+        return "(" + " ".join(f"({n} {r:.4g})" for n, r in self.rates.items()) + ")"
+
+    @property
+    def text(self) -> str:
+        """The advice as a short table."""
+        holds = "quadratic, so this is exact" if self.exact else "not quadratic: this holds nearby"
+        lines = [f"advise: the loss is {holds}"]
+        lines += [f"  {line}" for line in columns_of(self._rows())]
+        lines.append(f"  largest stable single rate {self.limit:.9g}")
+        what = f"{self.condition:.4g}" if isfinite(self.condition) else "infinite"
+        lines.append(
+            f"  condition number {what}: curvature {self.lowest:.4g} to {self.highest:.4g}"
+        )
+        if self.words:
+            lines.append(f"  {self.words}")
+        rates = {"one rate": f" ({self.single:.4g})", "one for each parameter": ""}
+        counts = [f"{_count(steps)} with {how}{rates[how]}" for how, steps in self.steps.items()]
+        lines.append(f"  steps to {GOAL:g} of the excess: {', '.join(counts)}")
+        return "\n".join(lines)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """A line for each parameter; an array by its largest curvature."""
+        rows: list[tuple[str, ...]] = [("", "curvature", "rate")]
+        at = 0
+        for name in self.names:
+            own = [i for i in range(at, len(self.labels)) if _owner(self.labels[i]) == name]
+            at += len(own)
+            bend = "" if self.diagonal is None else f"{self.diagonal[own].max():.6g}"
+            rows.append((name, bend, f"{self.rates[name]:.6g}"))
+        return rows
+
+    def __str__(self) -> str:
+        return self.text
 
 
-def curvature(
-    loss: Expr,
-    names: Sequence[str],
-    shapes: ShapeEnv,
-    compiled: Callable[[Sequence[Expr]], Sequence[Any]],
-) -> Curvature | None:
-    """The curvature of a loss by scalar parameters, or None where it is not to be had cheaply.
+def _fastest(low: float, high: float) -> float:
+    """The rate that shrinks the error most, for curvatures between two."""
+    return 2 / (high + max(low, 0.0)) if high > 0 else inf
 
-    `compiled` gives the values of expressions at the point.
+
+def _owner(label: str) -> str:
+    return label.split("[", 1)[0]
+
+
+def _count(steps: float) -> str:
+    return f"{steps:,.0f}" if isfinite(steps) else "no end of them"
+
+
+def _steps(rate: float, low: float, high: float) -> float:
+    """Steps until the error has shrunk to the root of GOAL, at its slowest."""
+    if low <= 0 or high <= 0 or not isfinite(rate):
+        return inf
+    shrinks = max(abs(1 - rate * low), abs(1 - rate * high))
+    if shrinks >= 1:
+        return inf
+    return float(max(1, ceil(log(GOAL) / (2 * log(shrinks))))) if shrinks > 0 else 1.0
+
+
+def advise(
+    loss: Any,
+    params: Mapping[str, Any],
+    *,
+    data: Any = None,
+    wrt: Sequence[str] | None = None,
+) -> Advice:
+    """Learning rates for a loss at a point; the engine of `(advise loss)` without a session.
+
+    >>> advise(loss, {"a": 0, "b": 0, "c": 0}, data={"x": xs}).rates
+
+    `params` maps names to values (numbers or arrays), `data` names to columns. NablispError as
+    `train` raises them, and "value" where the Hessian is not finite.
     """
-    if not names or len(names) > SMALL or any(shapes.get(name) for name in names):
+    columns = Columns() if data is None else table.as_columns(data)
+    values = {name: as_value(value, name) for name, value in params.items()}
+    chosen = Options(wrt=None if wrt is None else tuple(wrt))
+    return advised(asked(loss), values, columns, chosen)
+
+
+def advised(
+    loss: Expr,
+    values: Mapping[str, Any],
+    columns: Columns,
+    options: Options,
+    budget: Budget | None = None,
+) -> Advice:
+    """The advice at the values given; see `advise`."""
+    found = moving(names(loss), values, options)
+    check_loss(loss, shapes_of(values, columns), values, options)
+    surface = Surface(
+        loss,
+        found,
+        values,
+        columns,
+        rows=columns.rows,
+        calls=1,
+        backend=options.backend,
+        threads=options.threads,
+        budget=budget,
+    )
+    check_size([surface.loss, *surface.slopes], surface.shapes, surface.rows, surface.budget)
+    advice = advice_at(surface, surface.vector(values))
+    if advice is None:
+        raise NablispError("value", "the second derivatives of the loss are not finite here")
+    return advice
+
+
+def advice_at(surface: Surface, x: Vector, seconds: float = inf) -> Advice | None:
+    """The advice at a point, or None where the Hessian is not finite.
+
+    Above some hundred entries the ends of the Hessian are Lanczos', and the time may be limited.
+    """
+    facts = _of_whole(surface, x) if surface.dense else _of_products(surface, x, seconds)
+    if facts is None:
         return None
-    if size(loss) * len(names) > 20_000:
-        return None
-    rows = hessian(loss, [Sym(name) for name in names], shapes)
-    cells = compiled([cell for i, row in enumerate(rows) for cell in row[: i + 1]])
-    matrix = np.zeros((len(names), len(names)))
-    matrix[np.tril_indices(len(names))] = np.array(cells, dtype=float)
-    matrix = np.tril(matrix) + np.tril(matrix, -1).T
+    low, high, scaled, rates, diagonal, words = facts
+    return Advice(
+        tuple(surface.moving),
+        tuple(surface.labels) if surface.entries <= DENSE else (),
+        low,
+        high,
+        scaled,
+        rates,
+        diagonal,
+        is_quadratic(surface.loss, surface.moving),
+        words,
+    )
+
+
+Facts = tuple[float, float, tuple[float, float], dict[str, float], Vector | None, str]
+
+
+def _of_whole(surface: Surface, x: Vector) -> Facts | None:
+    matrix = surface.hessian(x)
     if not np.isfinite(matrix).all():
         return None
-    found = np.linalg.eigvalsh(matrix)
-    top, bottom = float(found[-1]), float(found[0])
-    diagonal = np.diag(matrix)
-    rates = None
-    if (diagonal > 0).all() and top > 0:
-        scale = 1 / np.sqrt(diagonal)
-        scaled = np.linalg.eigvalsh(matrix * np.outer(scale, scale))
-        best = 2 / (scaled[-1] + max(scaled[0], 0.0))
-        rates = {n: float(best / h) for n, h in zip(names, diagonal, strict=True)}
-    return Curvature(
-        tuple(names),
-        tuple(map(float, found)),
-        2 / top if top > 0 else np.inf,
-        top / bottom if bottom > 1e-12 * top > 0 else np.inf,
-        rates,
+    values = np.linalg.eigvalsh(matrix)
+    heights = {n: _height(matrix[span, span]) for n, span in surface.spans.items()}
+    scale = _scale(surface, heights, lambda: np.abs(matrix).sum(axis=1))
+    scaled = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(scale, scale)))
+    ends = float(scaled[0]), float(scaled[-1])
+    what = nature(matrix, surface.labels)
+    words = {"saddle": f"the loss curves down along {what.along}", "minimum": ""}
+    low = 0.0 if abs(values[0]) <= rounding(np.asarray(values)) else float(values[0])
+    return (
+        low,
+        float(values[-1]),
+        ends,
+        _rates(surface, scale, ends),
+        np.diag(matrix).copy(),
+        words.get(what.kind, what.words),
     )
+
+
+def _height(block: Matrix) -> float:
+    """The largest curvature of one parameter."""
+    return float(block[0, 0] if len(block) == 1 else np.linalg.eigvalsh(block)[-1])
+
+
+def _of_products(surface: Surface, x: Vector, seconds: float) -> Facts | None:
+    def along(v: Vector) -> Vector:
+        return surface.product(x, v)
+
+    if not np.isfinite(along(np.ones(surface.entries))).all():
+        return None
+    share = seconds / (len(surface.moving) + 2)
+    whole = lanczos(along, surface.entries, seconds=share)
+    heights = {}
+    for name, span in surface.spans.items():
+
+        def part(v: Vector, span: slice = span) -> Vector:
+            full = np.zeros(surface.entries)
+            full[span] = v
+            return along(full)[span]
+
+        heights[name] = lanczos(part, span.stop - span.start, seconds=share).high
+    largest = max(abs(whole.low), abs(whole.high))
+    scale = _scale(surface, heights, lambda: np.full(surface.entries, largest))
+    root = np.sqrt(scale)
+    ends = lanczos(lambda v: along(v / root) / root, surface.entries, seconds=share)
+    inside = ends.low, ends.high
+    words = f"by Lanczos' method on {surface.entries:,} entries"
+    if whole.low < -1e-9 * largest:
+        words += "; the loss curves down in some direction"
+    return whole.low, whole.high, inside, _rates(surface, scale, inside), None, words
+
+
+def _scale(surface: Surface, heights: Mapping[str, float], instead: Callable[[], Vector]) -> Vector:
+    """The curvature of each entry's parameter, or `instead` where one does not curve up."""
+    if min(heights.values()) > 0:
+        return np.concatenate(
+            [np.full(span.stop - span.start, heights[n]) for n, span in surface.spans.items()]
+        )
+    found = instead()
+    for span in surface.spans.values():
+        found[span] = found[span].max()
+    return np.where(found > 0, found, found.max() or 1.0)
+
+
+def _rates(surface: Surface, scale: Vector, ends: tuple[float, float]) -> dict[str, float]:
+    """The fastest rates that converge, in proportion to 1 / `scale`."""
+    low, high = ends
+    share = 2 / (max(abs(low), abs(high)) + max(low, 0.0)) if any(ends) else inf
+    return {n: float(share / scale[span.start]) for n, span in surface.spans.items()}
+
+
+# ---- is it quadratic? ----------------------------------------------------------------------------
+
+_LINEAR = {"+", "-", "neg", "sum", "mean", "stack", "concat", "ref", "transpose", "expand", "pick"}
+_PRODUCTS = {"*", "@", "dot"}
+
+
+def degree(root: Expr, moving: Sequence[str]) -> float:
+    """The degree of a formula as a polynomial of some names; `inf` where it is none."""
+    found: dict[Expr, float] = {}
+    wanted = set(moving)
+    for node in postorder(root):
+        if not isinstance(node, Call):
+            found[node] = float(isinstance(node, Sym) and node.name in wanted)
+            continue
+        of = [found[arg] for arg in node.args]
+        name = node.op.name
+        if not any(of):
+            found[node] = 0.0
+        elif name in _LINEAR:
+            found[node] = max(of)
+        elif name in _PRODUCTS:
+            found[node] = sum(of)
+        elif name == "/" and not of[1]:
+            found[node] = of[0]
+        elif name == "**" and isinstance(node.args[1], (Num, Const)):
+            found[node] = _power(of[0], plain(node.args[1]))
+        elif name == "where" and not of[0]:
+            found[node] = max(of[1:])
+        else:
+            found[node] = inf
+    return found[root]
+
+
+def _power(degree: float, exponent: Any) -> float:
+    whole = np.ndim(exponent) == 0 and exponent >= 0 and exponent == int(exponent)
+    return degree * float(exponent) if whole else inf
+
+
+def is_quadratic(loss: Expr, moving: Sequence[str]) -> bool:
+    """Do the third derivatives vanish, by the form of the loss?"""
+    return degree(loss, moving) <= 2

@@ -50,7 +50,7 @@ SPECIAL: dict[str, Primitive] = {}
 FUNCTIONS: dict[str, Primitive] = {}
 """Functions that are not operations on expressions: their arguments are values."""
 LATER = dict.fromkeys(
-    ("fit", "minimize", "advise", "plot", "animate", "report", "export", "predict", "confidence"),
+    ("plot", "animate", "report", "export"),
     "is not part of this version yet",
 )
 

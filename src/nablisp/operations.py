@@ -41,6 +41,9 @@ _FORMULA = ("number", "boolean", "array", "expression")
 _OF_ONE = {"-": "neg", "min": "amin", "max": "amax"}
 """What these mean when applied to one argument."""
 
+_FROM_THE_LEFT = ("-", "/")
+"""What takes away, or divides by, one argument after the other."""
+
 _QUICK: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -65,6 +68,11 @@ def call_op(
             value = _QUICK[op.name](x, y)
             return float(value) if type(value) is int and abs(value) > EXACT else value
     op = _meant(op, len(args))
+    if len(args) > 2 and op.name in _FROM_THE_LEFT:
+        first = call_op(session, op, args[:2], options, form)
+        for arg in args[2:]:
+            first = call_op(session, op, (first, arg), options, form)
+        return first
     if op.trailing:
         options = {**options, **_trailing(op, args, form)}
         args = args[: op.arity[0]]

@@ -1,4 +1,4 @@
-"""How parameters move: one row each, an update rule written as expressions.
+"""How parameters move: one row each, an update rule written as expressions; names of methods.
 
 A rule's formulas are taken in order; each gives a name its new value, and later ones see it. The
 names are the parameter `p`, its gradient `g`, its rate `lr`, the step number `t` (from 1), the
@@ -94,6 +94,13 @@ OPTIMIZERS = {
         ),
     )
 }
+
+METHODS = {
+    "newton": "Newton's method in a trust region, with the exact Hessian (Moré and Sorensen 1983)",
+    "lbfgs": "L-BFGS with a line search (Liu and Nocedal 1989); where the whole Hessian is cheap, "
+    "newton finishes",
+}
+"""What `:by` takes besides: no rules for a step, but ways to a minimum, over all rows."""
 
 SCHEDULES = {
     "cosine": ("(cosine high low)", "(+ b (* 0.5 (- a b) (+ 1 (cos (* pi (/ (- t 1) total))))))"),

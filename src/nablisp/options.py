@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .errors import NablispError, nearest
-from .evaluate import as_value
-from .expr import Expr, Sym, names
-from .optimizers import OPTIMIZERS, Optimizer
+from .evaluate import as_value, evaluate
+from .expr import OPS, Call, Expr, Num, Sym, as_expr, formula, names, substitute
+from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief
 from .shapes import ShapeEnv, is_boolean, shape_of, show
 
@@ -49,6 +49,8 @@ class Options:
     by: str = "gd"
     lr: float | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    auto: bool = False
+    """are the rates to be read off the curvature?"""
     steps: int | None = None
     epochs: int | None = None
     batch: int | None = None
@@ -68,21 +70,107 @@ class Options:
     settings: Mapping[str, float] = field(default_factory=dict)
 
 
+def chosen_options(
+    lr: Any, schedule: Any, until: Any, wrt: Any, options: dict[str, Any]
+) -> Options:
+    """Options as Python gives them; NablispError for a name or a value that is none."""
+    settings = {}
+    for name in list(options):
+        word = name.replace("_", "-")
+        if any(name in row.settings for row in OPTIMIZERS.values()):
+            settings[name] = in_range(name, options.pop(name))
+        elif name not in Options.__dataclass_fields__:
+            close = nearest(name, Options.__dataclass_fields__)
+            raise NablispError(
+                "keyword",
+                f"train has no option {name}",
+                hint=f"did you mean {close}?" if close else "",
+            )
+        elif word in RANGES and options[name] is not None:
+            options[name] = in_range(word, options[name])
+    rates = lr if isinstance(lr, Mapping) else {}
+    auto = isinstance(lr, str) and lr == "auto"
+    return Options(
+        lr=None if lr is None or auto or isinstance(lr, Mapping) else in_range("lr", lr),
+        auto=auto,
+        rates={name: in_range("lr", rate, f"the rate of {name}") for name, rate in rates.items()},
+        schedule=_rule(schedule),
+        until=None if until is None else as_expr(until),
+        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
+        settings=settings,
+        **options,
+    )
+
+
+def _rule(schedule: tuple[Any, ...] | str | None) -> tuple[str, tuple[float, ...]] | None:
+    """A schedule's name and numbers."""
+    if schedule is None or isinstance(schedule, str):
+        return None if schedule is None else (schedule, ())
+    return schedule[0], tuple(
+        in_range("", value, "a number of :schedule") for value in schedule[1:]
+    )
+
+
 # ---- what may be trained -----------------------------------------------------------------------
+
+
+BARRED = (
+    "lr",
+    "rates",
+    "auto",
+    "epochs",
+    "batch",
+    "holdout",
+    "patience",
+    "schedule",
+    "clip",
+    "weight_decay",
+    "settings",
+)
+"""Options that say how rules take a step, and mean nothing to a method."""
+
+
+def method_of(options: Options) -> str:
+    """The name of the method, "" for the choice by size; NablispError for what it cannot take."""
+    if options.by and options.by not in METHODS:
+        close = nearest(options.by, METHODS)
+        raise NablispError(
+            "value",
+            f"there is no method called {options.by}",
+            hint=f"did you mean {close}?" if close else f"there are {', '.join(METHODS)}",
+        )
+    for name in BARRED:
+        if getattr(options, name):
+            word = {"rates": "lr", "auto": "lr"}.get(name, name.replace("_", "-"))
+            word = next(iter(options.settings)) if name == "settings" else word
+            raise NablispError(
+                "keyword",
+                f"{options.by or 'minimize'} takes no :{word}: it finds its own steps, "
+                "over all rows",
+                hint="it takes :wrt, :steps, :seconds, :tol and :until",
+            )
+    return options.by
 
 
 def optimizer_of(options: Options) -> Optimizer:
     """The row of the optimizer; NablispError where there is none, or not such a setting."""
-    if options.by in ("newton", "lbfgs"):
-        raise NablispError("unavailable", f":by {options.by} is not part of this version yet")
     row = OPTIMIZERS.get(options.by)
     if row is None:
-        close = nearest(options.by, OPTIMIZERS)
+        known = [*OPTIMIZERS, *METHODS]
+        close = nearest(options.by, known)
         raise NablispError(
             "value",
             f"there is no optimizer called {options.by}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(OPTIMIZERS)}",
+            hint=f"did you mean {close}?" if close else f"there are {', '.join(known)}",
         )
+    if options.auto and row.name not in ("gd", "momentum"):
+        raise NablispError(
+            "value",
+            f":lr auto reads rates off the curvature for gd and momentum, not for {row.name}",
+            hint=f"(train loss :lr auto), or a rate: :by {row.name} :lr {row.rate:g}",
+        )
+    if options.auto and options.schedule is not None:
+        raise _two_rates()
     for name in options.settings:
         if name not in row.settings:
             raise NablispError(
@@ -91,6 +179,14 @@ def optimizer_of(options: Options) -> Optimizer:
                 hint=f"it has {', '.join(f':{n}' for n in row.settings) or 'none'}",
             )
     return row
+
+
+def _two_rates() -> NablispError:
+    return NablispError(
+        "value",
+        ":schedule gives the rate of every step, and :lr another",
+        hint="leave one of them out",
+    )
 
 
 def moving(inside: Mapping[str, Sym], params: Mapping[str, Any], options: Options) -> list[str]:
@@ -155,3 +251,62 @@ def check_loss(loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options:
 def used(options: Options, name: str) -> bool:
     """Does the condition of `:until` use this name?"""
     return options.until is not None and name in names(options.until)
+
+
+# ---- rates ---------------------------------------------------------------------------------------
+
+
+def rates_over_time(
+    options: Options,
+    row: Optimizer,
+    moving: Sequence[str],
+    total: int | None,
+    tick: Expr,
+    first: Expr,
+) -> dict[str, Expr]:
+    """The learning rate of every parameter, as an expression of the step number `tick`.
+
+    `first` is what that is in the first step, `total` how many steps there are at most.
+    """
+    for name in options.rates:
+        if name not in moving:
+            close = nearest(name, moving)
+            raise NablispError(
+                "unbound-name",
+                f":lr names {name}, which is not trained here",
+                hint=f"did you mean {close}?" if close else "",
+            )
+    base = row.rate if options.lr is None else options.lr
+    if options.schedule is None:
+        return {n: Num(options.rates.get(n, base)) for n in moving}
+    if options.lr is not None:
+        raise _two_rates()
+    kind, args = options.schedule
+    if kind not in SCHEDULES:
+        close = nearest(kind, SCHEDULES)
+        raise NablispError(
+            "value",
+            f"there is no schedule called {kind}",
+            hint=f"did you mean {close}?" if close else f"one of {', '.join(SCHEDULES)}",
+        )
+    signature, text = SCHEDULES[kind]
+    if len(args) != signature.count(" "):
+        raise NablispError(
+            "arity",
+            f"{kind} takes {signature.count(' ')} numbers, not {len(args)}",
+            hint=signature,
+        )
+    if total is None:
+        raise NablispError("value", "a schedule needs :steps or :epochs", hint=signature)
+    numbers: dict[Expr, Expr] = {
+        **{Sym(n): as_expr(float(v)) for n, v in zip("abc", args, strict=False)},
+        Sym("total"): as_expr(float(max(total, 1))),
+    }
+    rule, at_first = (
+        substitute([formula(text)], {**numbers, Sym("t"): t})[0] for t in (tick, first)
+    )
+    start = evaluate([at_first], {})[0] or 1.0
+    return {
+        n: Call(OPS["*"], (Num(options.rates[n] / start), rule)) if n in options.rates else rule
+        for n in moving
+    }

@@ -18,12 +18,22 @@ STATUS = {
     "until": "the condition came true",
     "patience": "no better for too long; the best parameters are kept",
     "time": "the time was up",
-    "stalled": "no progress, and not a minimum",
+    "stalled": "no progress, and not a minimum that stands alone",
     "interrupted": "stopped from the keyboard",
     "diverged": "the loss left all bounds; the best parameters are kept",
 }
 
 _CUT_SHORT = ("diverged", "interrupted", "stalled")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is, for whoever watches."""
+
+    step: int
+    total: int | None
+    loss: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,12 @@ class Result:
     work: Work | None = None
     advise: Callable[[], list[str]] | None = field(default=None, repr=False)
     """makes the advice, when somebody first asks for it: it may take as long as some steps"""
+    curvature: str = ""
+    """what the point is, by the Hessian there, if the method looked: `a minimum: curvature 2`"""
+    evaluations: int | None = None
+    """how often a method asked for the loss with its gradient"""
+    gradient_norm: float | None = None
+    """the length of the gradient but for entries that it holds at a bound, if a method ran"""
 
     @property
     def notes(self) -> list[str]:
@@ -108,6 +124,12 @@ class Result:
         }
         if self.held_loss is not None:
             found["holdout"] = self.held_loss
+        if self.evaluations is not None:
+            found |= {
+                "gradient": self.gradient_norm,
+                "curvature": self.curvature,
+                "evaluations": self.evaluations,
+            }
         found.update({name: self.params[name] for name in self.params if name not in found})
         return found
 
@@ -126,6 +148,11 @@ class Result:
         lines += [f"  {line}" for line in columns_of(rows)]
         if self.held_loss is not None:
             lines.append(f"  loss of the rows held out {element(self.held_loss)}")
+        if self.evaluations is not None:
+            norm = f"gradient norm {self.gradient_norm:.6g}"
+            what = f", {self.curvature}" if self.curvature else ""
+            times = f"{self.evaluations:,} evaluation{'' if self.evaluations == 1 else 's'}"
+            lines.append(f"  {norm}{what}; {times}")
         lines.append(f"  {self.status}: {STATUS[self.status]}; {self.seconds:.3f} s")
         lines += [f"  {line}" for note in self.notes for line in note.splitlines()]
         return "\n".join(lines)

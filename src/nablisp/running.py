@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ from .elaborate import SPECIAL, Machine, form_row
 from .errors import NablispError, Span
 from .expr import Expr, as_expr, names
 from .forms import Array, Form, List, Number, String, Symbol
-from .optimizers import OPTIMIZERS, SCHEDULES
+from .optimizers import METHODS, OPTIMIZERS, SCHEDULES
 from .options import RANGES, Options, in_range
 from .printer import brief
-from .results import Result
+from .results import Progress, Result
 from .shapes import is_boolean
-from .train import Progress, training
+from .train import training
 from .values import Arguments, Parameter, Value, expect
 
 # ---- parameters ----------------------------------------------------------------------------------
@@ -137,8 +137,8 @@ def forget(a: Arguments) -> None:
 @form_row(
     "data",
     '(data x [1 2 3]) or (data "points.csv" x y)',
-    "columns: inline, computed from "
-    "others, or from a file (.csv, .tsv, .npy, .npz), all of them or those named",
+    "columns: inline, computed from others, or from a file (.csv, .tsv, .npy, .npz, .parquet, "
+    ".arrow, .feather) or a folder of Parquet or Arrow files, all of them or those named",
     (1, None),
     keywords=("classes", "missing"),
     raw=True,
@@ -202,19 +202,19 @@ def _computed(a: Arguments, span: Span | None, root: Expr) -> np.ndarray[Any, An
             hint="a column is an array, or made of columns: (data z (* 2 x))",
         )
     value = session.value(root)
-    rows = len(next(iter(session.columns.values())))
+    rows = session.columns.rows
     return np.broadcast_to(value, (rows, *value.shape[1:])).copy()
 
 
 def _from_file(a: Arguments, file: String, rest: list[Form]) -> None:
-    missing = _words(a.named["missing"]) if "missing" in a.named else ("refuse",)
+    missing = words(a.named["missing"]) if "missing" in a.named else ("refuse",)
     if missing not in (("drop",), ("refuse",)):
         raise NablispError("value", ":missing is drop or refuse", span=a.at("missing"))
     found = table.read_table(
         a.session.root,
         file.value,
         select=tuple(_name(form, "data").name for form in rest) or None,
-        classes=_words(a.named["classes"]) if "classes" in a.named else (),
+        classes=words(a.named["classes"]) if "classes" in a.named else (),
         missing="drop" if "drop" in missing else "refuse",
         budget=a.session.budget,
     )
@@ -227,16 +227,16 @@ def _from_file(a: Arguments, file: String, rest: list[Form]) -> None:
         a.session.note(f"{file.value}: {found.dropped} rows with missing cells were dropped")
 
 
-def _word(form: Form) -> str:
+def word(form: Form) -> str:
     match form:
         case Symbol(word) | String(word):
             return word
     raise NablispError("type", f"this takes a name, not {brief(form)}", span=form.span)
 
 
-def _words(form: Form) -> tuple[str, ...]:
+def words(form: Form) -> tuple[str, ...]:
     """A name, a string, or a list of them."""
-    return tuple(map(_word, form.items if isinstance(form, (List, Array)) else (form,)))
+    return tuple(map(word, form.items if isinstance(form, (List, Array)) else (form,)))
 
 
 # ---- training ------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ _SETTINGS = tuple(dict.fromkeys(s for row in OPTIMIZERS.values() for s in row.se
 @form_row(
     "train",
     "(train loss :lr 0.1 :steps 20 …)",
-    "move the parameters down the loss; :by " + " ".join(OPTIMIZERS),
+    "move the parameters down the loss; :by " + " ".join((*OPTIMIZERS, *METHODS)),
     (1, 1),
     raw=True,
     keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", *_SETTINGS),
@@ -267,9 +267,9 @@ def train(a: Arguments) -> Machine:
     for key, form in a.named.items():
         match key:
             case "by" | "backend":
-                chosen[key] = _word(form)
+                chosen[key] = word(form)
             case "wrt":
-                chosen[key] = _words(form)
+                chosen[key] = words(form)
             case "lr":
                 chosen.update((yield from _rates(a, form)))
             case "schedule":
@@ -278,13 +278,13 @@ def train(a: Arguments) -> Machine:
                 value = yield form, a.scope
                 chosen[key] = as_expr(expect(value, ("boolean", "expression"), ":until", form.span))
             case _:
-                value = yield from _setting(a, form, key, f":{key}")
+                value = yield from setting(a, form, key, f":{key}")
                 where = chosen["settings"] if key in _SETTINGS else chosen
                 where[key.replace("-", "_")] = value
-    return _trained(a, loss, chosen)
+    return trained(a, loss, chosen)
 
 
-def _setting(a: Arguments, form: Form, key: str, what: str) -> Machine:
+def setting(a: Arguments, form: Form, key: str, what: str) -> Machine:
     """A number in its range."""
     value = expect((yield form, a.scope), ("number",), what, form.span)
     try:
@@ -297,18 +297,16 @@ def _rates(a: Arguments, form: Form) -> Machine:
     """`:lr 0.1`, or `:lr ((a 1e-4) (b 1e-2))`."""
     match form:
         case Symbol("auto"):
-            raise NablispError(
-                "unavailable", ":lr auto is not part of this version yet", span=form.span
-            )
+            return {"auto": True}
         case List((List(), *_)) | List((Symbol(), Number())):
             pass
         case _:
-            return {"lr": (yield from _setting(a, form, "lr", ":lr"))}
+            return {"lr": (yield from setting(a, form, "lr", ":lr"))}
     rates: dict[str, float] = {}
     for pair in form.items:
         match pair:
             case List((Symbol(name), rate)) if name not in rates:
-                rates[name] = yield from _setting(a, rate, "lr", f"the rate of {name}")
+                rates[name] = yield from setting(a, rate, "lr", f"the rate of {name}")
             case List((Symbol(name), _)):
                 raise NablispError("name", f"{name} has two rates", span=pair.span)
             case _:
@@ -333,7 +331,7 @@ def _schedule(a: Arguments, form: Form) -> Machine:
     raise NablispError("syntax", ":schedule takes a rule", span=form.span, hint=signatures)
 
 
-def _watched(run: Generator[Progress, None, Result], session: Any) -> Result:
+def watched(run: Generator[Progress, None, Result], session: Any) -> Result:
     """The result of a run; an interrupt that meets the watcher is one of the run."""
     try:
         progress = next(run)
@@ -350,7 +348,9 @@ def _watched(run: Generator[Progress, None, Result], session: Any) -> Result:
         return result
 
 
-def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
+def trained(
+    a: Arguments, loss: Any, chosen: dict[str, Any], run: Callable[..., Any] = training
+) -> Value:
     """Run to the end, then move the session's parameters."""
     session = a.session
     inside = names(loss)
@@ -359,6 +359,8 @@ def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
     if chosen.get("wrt") is None and any(n not in free for n in held if n in inside):
         chosen["wrt"] = tuple(n for n in held if n in free and n in inside)
     own = {n: p.rate for n, p in held.items() if p.rate is not None and n in inside and n in free}
+    if chosen.get("auto") or chosen.get("by", "gd") not in OPTIMIZERS:
+        own = {}
     chosen["rates"] = {**own, **chosen.get("rates", {})}
     wrt = chosen.get("wrt")
     if wrt is not None:
@@ -368,7 +370,7 @@ def _trained(a: Arguments, loss: Any, chosen: dict[str, Any]) -> Value:
         **chosen,
     )
     start = {n: p.value for n, p in held.items()}
-    result = _watched(training(loss, start, session.columns, options, session.budget), session)
+    result = watched(run(loss, start, session.columns, options, session.budget), session)
     if session.explain and result.work is not None:
         session.note(result.work.words(result.steps))
         if session.explain > 1:

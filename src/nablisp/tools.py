@@ -10,7 +10,7 @@ from .expr import OPS, Op
 from .files import open_file
 from .forms import String, Symbol
 from .operations import usage
-from .optimizers import OPTIMIZERS, SCHEDULES
+from .optimizers import METHODS, OPTIMIZERS, SCHEDULES
 from .printer import brief, text
 from .reader import read
 from .saved import script
@@ -75,9 +75,10 @@ def _operation(op: Op) -> str:
 
 def _rows_of(name: str) -> str:
     """What else a form takes: the rows of its own table."""
+    methods = [f":by {method}  {doc}" for method, doc in METHODS.items()]
     if name != "train":
-        return ""
-    lines = [f":by {row.name}  {row.doc}" for row in OPTIMIZERS.values()]
+        return "\n".join(methods) if name == "minimize" else ""
+    lines = [f":by {row.name}  {row.doc}" for row in OPTIMIZERS.values()] + methods
     lines += [f":schedule {signature}" for signature, _ in SCHEDULES.values()]
     lines.append(" ".join(f":{key}" for key in SPECIAL[name].keywords or ()))
     return "\n".join(lines)
@@ -131,8 +132,9 @@ def env(a: Arguments) -> None:
         if parameter.fixed:
             facts.append("fixed")
         session.write("  ".join(facts))
-    for name, column in session.columns.items():
-        session.write(f"{name}  column  {show(session.shapes[name])}, {len(column)} rows")
+    for name in session.columns:
+        shape = show(session.shapes[name])
+        session.write(f"{name}  column  {shape}, {session.columns.rows} rows")
     for name, value in session.definitions.items():
         session.write(f"{name}  {kind_of(value)}  {brief(value)}")
 
@@ -178,7 +180,7 @@ def source_forms(session: Any, name: str) -> list[Any]:
     "save",
     '(save "session.gd")',
     "write the session as a script that runs again: "
-    "parameters at their current values, columns in full",
+    "parameters at their current values, columns in full, those of Parquet and Arrow by their file",
     (1, 1),
 )
 def save(a: Arguments) -> None:

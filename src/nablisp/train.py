@@ -10,29 +10,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 from math import ceil, inf
 from typing import Any
 
 import numpy as np
 
-from . import backends
+from . import backends, orders
 from . import data as table
-from .advise import Curvature, curvature
+from .advise import CAUTION, advice_at
 from .backends import Ran, Step, Window
+from .columns import Columns
+from .curvature import nature
 from .derivative import gradient
-from .errors import NablispError, nearest
-from .evaluate import ROWS, as_value, evaluate
-from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, postorder, substitute
+from .errors import NablispError
+from .evaluate import ROWS, as_value
+from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, substitute
 from .limits import Budget
-from .optimizers import OPTIMIZERS, SCHEDULES
-from .options import RANGES, Options, check_loss, in_range, moving, optimizer_of, used
-from .printer import brief, number
-from .results import Result, Work
-from .shapes import Shape, ShapeEnv, shape_of
+from .minimize import minimizing
+from .optimizers import METHODS
+from .options import (
+    Options,
+    check_loss,
+    chosen_options,
+    moving,
+    optimizer_of,
+    rates_over_time,
+    used,
+)
+from .results import Progress, Result, Work
+from .shapes import ShapeEnv
+from .surface import Surface, check_size, shapes_of
+from .trouble import trouble
 
 STEPS = 1000
 """How many steps are taken when nothing says."""
+SMALL = 30
+"""Up to this many parameters, all numbers, a run that went well hears about its rates, too."""
+PATIENCE = 2.0
+"""Seconds that advice nobody asked for may take, where Lanczos' method gives it."""
+TROUBLED = ("diverged", "stalled")
 MANY = 1 << 40
 """Steps without an end."""
 RUNAWAY = 1e10
@@ -40,22 +58,12 @@ RUNAWAY = 1e10
 TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is, for whoever watches."""
-
-    step: int
-    total: int | None
-    loss: float
-    seconds: float
-
-
 def train(
     loss: Any,
     params: Mapping[str, Any],
     *,
     data: Any = None,
-    lr: float | Mapping[str, float] | None = None,
+    lr: float | Mapping[str, float] | str | None = None,
     schedule: tuple[Any, ...] | None = None,
     until: Any = None,
     wrt: Sequence[str] | None = None,
@@ -65,7 +73,7 @@ def train(
 
     `loss` is a scalar expression of parameters and columns; `params` maps names to starts (numbers
     or arrays), `data` names to columns, row axis first. Options are those of `Options`; `lr` may
-    map names to rates, `schedule` is e.g. `("cosine", 0.1, 0.001)`.
+    map names to rates or be "auto", `schedule` is e.g. `("cosine", 0.1, 0.001)`.
 
     >>> r = train(loss, {"m": 0, "b": 0}, data={"x": xs}, lr=0.1, steps=20)
     >>> r.params["m"]
@@ -73,31 +81,8 @@ def train(
     Raises NablispError: "shape" for a loss that is no scalar, "unbound-name" for a name that is
     neither parameter nor column, "value" for an option out of range.
     """
-    columns = table.as_columns(data) if data is not None else {}
-    settings = {}
-    for name in list(options):
-        word = name.replace("_", "-")
-        if any(name in row.settings for row in OPTIMIZERS.values()):
-            settings[name] = in_range(name, options.pop(name))
-        elif name not in Options.__dataclass_fields__:
-            close = nearest(name, Options.__dataclass_fields__)
-            raise NablispError(
-                "keyword",
-                f"train has no option {name}",
-                hint=f"did you mean {close}?" if close else "",
-            )
-        elif word in RANGES and options[name] is not None:
-            options[name] = in_range(word, options[name])
-    rates = lr if isinstance(lr, Mapping) else {}
-    chosen = Options(
-        lr=None if lr is None or isinstance(lr, Mapping) else in_range("lr", lr),
-        rates={name: in_range("lr", rate, f"the rate of {name}") for name, rate in rates.items()},
-        schedule=_rule(schedule),
-        until=None if until is None else as_expr(until),
-        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
-        settings=settings,
-        **options,
-    )
+    columns = Columns() if data is None else table.as_columns(data)
+    chosen = chosen_options(lr, schedule, until, wrt, options)
     start = {name: as_value(value, name) for name, value in params.items()}
     run = training(asked(loss), start, columns, chosen)
     while True:
@@ -108,23 +93,16 @@ def train(
             return result
 
 
-def _rule(schedule: tuple[Any, ...] | str | None) -> tuple[str, tuple[float, ...]] | None:
-    """A schedule's name and numbers."""
-    if schedule is None or isinstance(schedule, str):
-        return None if schedule is None else (schedule, ())
-    return schedule[0], tuple(
-        in_range("", value, "a number of :schedule") for value in schedule[1:]
-    )
-
-
 def training(
     loss: Expr,
     params: Mapping[str, Any],
-    columns: Mapping[str, Any],
+    columns: Columns,
     options: Options,
     budget: Budget | None = None,
 ) -> Generator[Progress, None, Result]:
     """Yields progress about every 50 ms; returns the result."""
+    if options.by in METHODS:
+        return minimizing(loss, params, columns, options, budget, "train")
     return _Run(loss, params, columns, options, budget or Budget()).go()
 
 
@@ -135,27 +113,24 @@ class _Run:
         self,
         loss: Expr,
         params: Mapping[str, Any],
-        columns: Mapping[str, Any],
+        columns: Columns,
         options: Options,
         budget: Budget,
     ) -> None:
         params = {name: _native(value) for name, value in params.items()}
         self.loss, self.options, self.budget = loss, options, budget
         self.row = optimizer_of(options)
-        self.rows = len(next(iter(columns.values()))) if columns else 0
-        self.shapes: ShapeEnv = {
-            **{name: tuple(np.shape(value)) for name, value in params.items()},
-            **{name: ("rows", *np.shape(column)[1:]) for name, column in columns.items()},
-        }
+        self.rows = columns.rows
+        self.shapes: ShapeEnv = shapes_of(params, columns)
         inside = names(loss)
         self.moving = moving(inside, params, options)
         check_loss(loss, self.shapes, params, options)
         self.fixed = {n: v for n, v in params.items() if n not in self.moving}
-        self.columns = {n: c for n, c in columns.items() if n in inside or used(options, n)}
+        self.columns = {n: columns[n] for n in columns if n in inside or used(options, n)}
         self.held: dict[str, Any] = {}
         self.kept: Any = range(self.rows)
         if options.holdout is not None:
-            self.kept, held = table.split(self.rows, options.holdout, options.seed)
+            self.kept, held = orders.split(self.rows, options.holdout, options.seed)
             self.held = {n: c[held] for n, c in self.columns.items()}
             self.columns = {n: c[self.kept] for n, c in self.columns.items()}
             self.rows = len(self.kept)
@@ -163,13 +138,15 @@ class _Run:
         self.total = self._total()
         self.start = {n: params[n] for n in self.moving}
         self.slopes = gradient(loss, [Sym(n) for n in self.moving], self.shapes)
-        self._check_size([loss, *self.slopes])
+        check_size([loss, *self.slopes], self.shapes, self.rows, budget)
         given = {n: as_expr(v) for n, v in self.fixed.items()}
         replaced = substitute(
             [loss if options.until is None else options.until, loss, *self.slopes],
             {Sym(n): v for n, v in given.items()},
         )
         self.until, self.fixed_loss, *self.fixed_slopes = replaced
+        if options.auto:
+            self.options = replace(options, rates=self._advised())
         self.ends = self._ends()
         step, self.state = self._step()
         shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
@@ -199,15 +176,6 @@ class _Run:
             threads=self.options.threads,
             warm=native,
         )
-
-    def _check_size(self, roots: Sequence[Expr]) -> None:
-        """Refuse what is larger than the budget allows, before it is computed."""
-        known: dict[Expr, Shape] = {}
-        for root in roots:
-            shape_of(root, self.shapes, known)
-        self.budget.node(len(known))
-        for shape in known.values():
-            self.budget.array(tuple(self.rows if n == "rows" else int(n) for n in shape))
 
     # ---- the parts of a step ---------------------------------------------------------------------
 
@@ -278,7 +246,8 @@ class _Run:
         state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": inf}
         tick = _op("+", Sym(TICK), 1)
         following: dict[str, Expr] = {TICK: tick, " ceiling": Sym(" ceiling")}
-        rates = self._rates(tick)
+        first = substitute([tick], {Sym(TICK): Num(0)})[0]
+        rates = rates_over_time(o, row, self.moving, self.total, tick, first)
         for name, slope in slopes.items():
             self._update(name, slope, tick, rates[name], following, state)
         if self.whole:  # the best so far, and where it was
@@ -334,57 +303,6 @@ class _Run:
                 new = new if high is None else _op("min", new, high)
             meaning[Sym(part)] = new
             following[name if part == "p" else f"{name} {part}"] = new
-
-    def _rates(self, tick: Expr) -> dict[str, Expr]:
-        """The learning rate of every parameter, as an expression of the step number."""
-        o = self.options
-        for name in o.rates:
-            if name not in self.moving:
-                close = nearest(name, self.moving)
-                raise NablispError(
-                    "unbound-name",
-                    f":lr names {name}, which is not trained here",
-                    hint=f"did you mean {close}?" if close else "",
-                )
-        base = self.row.rate if o.lr is None else o.lr
-        if o.schedule is None:
-            return {n: Num(o.rates.get(n, base)) for n in self.moving}
-        if o.lr is not None:
-            raise NablispError(
-                "value",
-                ":schedule gives the rate of every step, and :lr another",
-                hint="leave one of them out",
-            )
-        kind, args = o.schedule
-        if kind not in SCHEDULES:
-            close = nearest(kind, SCHEDULES)
-            raise NablispError(
-                "value",
-                f"there is no schedule called {kind}",
-                hint=f"did you mean {close}?" if close else f"one of {', '.join(SCHEDULES)}",
-            )
-        signature, text = SCHEDULES[kind]
-        if len(args) != signature.count(" "):
-            raise NablispError(
-                "arity",
-                f"{kind} takes {signature.count(' ')} numbers, not {len(args)}",
-                hint=signature,
-            )
-        if self.total is None:
-            raise NablispError("value", "a schedule needs :steps or :epochs", hint=signature)
-        rule = substitute(
-            [formula(text)],
-            {
-                **{Sym(n): as_expr(float(v)) for n, v in zip("abc", args, strict=False)},
-                Sym("t"): tick,
-                Sym("total"): as_expr(float(max(self.total, 1))),
-            },
-        )[0]
-        first = substitute([rule], {Sym(TICK): Num(0)})[0]
-        start = evaluate([first], {})[0] or 1.0
-        return {
-            n: _op("*", o.rates[n] / start, rule) if n in o.rates else rule for n in self.moving
-        }
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -477,7 +395,7 @@ class _Run:
         """The columns in this epoch's order, and its batches."""
         if self.batch is None:
             return self.columns, [(0, self.rows)]
-        order = table.row_order(self.rows, self.options.seed, epoch)
+        order = orders.row_order(self.rows, self.options.seed, epoch)
         columns = {name: column[order] for name, column in self.columns.items()}
         starts = range(0, self.rows, self.batch)
         return columns, [(i, min(i + self.batch, self.rows)) for i in starts]
@@ -546,70 +464,70 @@ class _Run:
         finite = np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)
         return bool(finite and loss <= self.ceiling)
 
+    def _advised(self) -> dict[str, float]:
+        """The rates that the curvature at the start advises; with care where it may change."""
+        advice = advice_at(self.surface, self.surface.vector(self.start))
+        if advice is None or not advice.highest > 0:
+            raise NablispError(
+                "value",
+                ":lr auto finds no rate: the loss does not curve up here",
+                hint="give a rate: :lr 0.1",
+            )
+        share = 1.0 if advice.exact else CAUTION
+        one, each = advice.steps.values()
+        single = one < each
+        return {n: share * (advice.single if single else r) for n, r in advice.rates.items()}
+
     def _is_saddle(self, params: Mapping[str, Any]) -> bool:
         """Does the loss fall in some direction, though the gradient is 0?"""
-        bend = self._curvature(params)
-        if bend is None:
+        surface = self.surface
+        if not surface.dense:
             return False
-        return bend.eigenvalues[0] < -1e-9 * max(abs(e) for e in bend.eigenvalues)
+        matrix = surface.hessian(surface.vector(params))
+        return bool(np.isfinite(matrix).all()) and nature(matrix, surface.labels).kind == "saddle"
 
-    def _curvature(self, params: Mapping[str, Any]) -> Curvature | None:
-        """The curvature of the loss over all rows."""
-
-        def values(cells: Sequence[Expr]) -> list[Any]:
-            return self._given(self._compiled(cells, 1), params, self.columns)
-
-        return curvature(self.fixed_loss, self.moving, self.shapes, values)
+    @cached_property
+    def surface(self) -> Surface:
+        """The loss over all rows as a function of what is trained, for its curvature."""
+        return Surface(
+            self.fixed_loss,
+            self.moving,
+            self.start,
+            self.columns,
+            rows=self.rows,
+            calls=1,
+            backend=self.options.backend,
+            threads=self.options.threads,
+            budget=self.budget,
+        )
 
     def _trouble(self, params: Mapping[str, Any], done: int) -> tuple[list[str], Expr | None]:
         """Which sub-expression stopped being finite, at which row and step."""
         env = {**params, **self.columns, ROWS: float(self.rows)}
-        found = first_not_finite([self.fixed_loss, *self.fixed_slopes], env)
+        roots = [self.fixed_loss, *self.fixed_slopes]
+        found = trouble(f"at step {done}", roots, env, self.kept)
         if found is None:
             return [f"at step {done} the loss had grown over {RUNAWAY:g} times its start"], None
-        node, row, value = found
-        where = f", row {self.kept[row]}" if row is not None else ""
-        return [f"at step {done}{where}: {brief(node)} became {number(value)}"], node
+        return [found[0]], found[1]
 
     def _advice(self, status: str, params: Mapping[str, Any]) -> list[str]:
         """Rates that would do, where one did not."""
         descends = self.row.name in ("gd", "momentum", "nesterov")
-        if not descends or status not in ("steps", "diverged", "time"):
+        surface = self.surface
+        plain = surface.scalar and surface.entries <= SMALL
+        if not descends or not (status in TROUBLED or (plain and status in ("steps", "time"))):
             return []
-        bend = self._curvature(params)
-        if bend is None:
+        advice = advice_at(surface, surface.vector(params), PATIENCE)
+        if advice is None:
             return []
         notes = []
-        if status == "diverged" and np.isfinite(bend.limit):
+        if status in TROUBLED and np.isfinite(advice.limit):
             notes.append(
-                f"the largest stable learning rate for this loss is about {bend.limit:.6g}"
+                f"the largest stable learning rate for this loss is about {advice.limit:.6g}"
             )
-        one_rate = not self.options.rates and self.options.schedule is None
-        if one_rate and bend.condition > 100 and bend.rates and len(self.moving) > 1:
-            rates = " ".join(f"({n} {r:.4g})" for n, r in bend.rates.items())
-            what = f"{bend.condition:.4g}" if np.isfinite(bend.condition) else "infinite"
-            notes.append(
-                f"one rate cannot suit all parameters (condition number {what}); try\n:lr ({rates})"
-            )
+        if not self.options.rates and self.options.schedule is None:
+            notes += advice.remarks
         return notes
-
-
-def first_not_finite(
-    roots: Sequence[Expr], env: Mapping[str, Any]
-) -> tuple[Expr, int | None, float] | None:
-    """The first operation whose value is not finite though its arguments are; row and value."""
-    order = postorder(*roots)
-    values = dict(zip(order, evaluate(order, env), strict=True))
-    for node in order:
-        if not isinstance(node, Call) and not isinstance(node, Sym):
-            continue
-        value = np.asarray(values[node], dtype=float)
-        bad = ~np.isfinite(value)
-        if bad.any():
-            at = np.argwhere(bad)[0]
-            row = int(at[0]) if value.ndim else None
-            return node, row, float(value[tuple(at)])
-    return None
 
 
 def _op(name: str, *args: Any) -> Expr:

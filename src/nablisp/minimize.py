@@ -1,0 +1,420 @@
+"""From a loss and a start to its minimum: runs a method, and says what the point is that it found.
+
+The method is lbfgs, which goes down the valley it starts in. Newton finishes: where the whole
+Hessian is cheap all the way, for it is exact and leaves saddles; else by a few steps. A run is
+called converged only where the gradient is zero to rounding and the curvature positive. Nothing
+here prints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from . import data as table
+from .columns import Columns
+from .curvature import EPS, PROBE, Nature, Vector, flat_along, lanczos, nature, quartic, rounding
+from .errors import NablispError
+from .evaluate import ROWS, as_value
+from .expr import Expr, Sym, as_expr, asked, names, substitute
+from .limits import Budget
+from .methods import Bounds, Point, lbfgs, look, newton, products
+from .options import Options, check_loss, in_range, method_of, moving
+from .printer import brief
+from .results import Progress, Result
+from .surface import Surface, check_size, shapes_of
+from .trouble import trouble
+
+STEPS = 10_000
+"""How many steps are taken when nothing says."""
+FIRST = 300
+"""Steps, and as many more for each entry, after which lbfgs leaves the rest to newton."""
+LAST = 10
+"""Steps that newton takes at the end where it has no whole Hessian."""
+AT_ZERO = 1e3
+"""A gradient of this many roundings of its own terms is zero."""
+NEAR = 1e-8
+"""A run that ends so close to the lowest point of its model, relative to its way, is there."""
+
+CURES = {
+    "saddle": "start elsewhere, a little to one side",
+    "flat": "the loss does not say where along it: fix one of the names, or add a term",
+    "kink": "this is as low as it gets close by; no method can show it to be a minimum",
+    "slow": "look at the loss along the way, start elsewhere, or write it in other units",
+    "rough": "the gradient is not zero, yet no step improves on it: is the loss smooth here?",
+    "unbounded": "the loss falls without end along {}: set bounds, or check its sign",
+}
+"""What to try, by what is wrong."""
+
+
+def minimize(
+    e: Any,
+    start: Mapping[str, Any],
+    *,
+    data: Any = None,
+    by: str = "",
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    wrt: Sequence[str] | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
+    tol: float | None = None,
+    until: Any = None,
+    backend: str | None = None,
+    threads: int | None = None,
+) -> Result:
+    """The lowest point of a formula near a start; the engine of `(minimize …)`.
+
+    `start` maps names to numbers or arrays, `bounds` names to (lowest, highest), None for none;
+    `wrt` names those that move, else all. `by` is "newton" or "lbfgs", else the choice is by size.
+    Columns of `data` make it a loss over rows.
+
+    >>> x, y = params("x y")
+    >>> r = minimize((1 - x)**2 + 100 * (y - x**2)**2, {"x": -1.2, "y": 1})
+    >>> r.status, r.params, r.curvature
+
+    Raises NablispError: "unbound-name" for a name without a start, "shape" for what is no number,
+    "value" for a start outside its bounds.
+    """
+    columns = Columns() if data is None else table.as_columns(data)
+    given = {"steps": steps, "seconds": seconds, "tol": tol, "threads": threads}
+    numbers: dict[str, Any] = {
+        name: None if v is None else in_range(name, v) for name, v in given.items()
+    }
+    options = Options(
+        by=by,
+        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
+        until=None if until is None else as_expr(until),
+        bounds=dict(bounds or {}),
+        backend=backend,
+        **numbers,
+    )
+    values = {name: as_value(value, name) for name, value in start.items()}
+    run = minimizing(asked(e), values, columns, options)
+    while True:
+        try:
+            next(run)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+
+def minimizing(
+    loss: Expr,
+    params: Mapping[str, Any],
+    columns: Columns,
+    options: Options,
+    budget: Budget | None = None,
+    word: str = "minimize",
+) -> Generator[Progress, None, Result]:
+    """Yields progress; returns the result, which calls itself by `word`."""
+    return _Search(loss, params, columns, options, budget or Budget(), word).go()
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """How a run ended: status, what the point is, and remarks."""
+
+    status: str
+    words: str
+    remarks: list[str]
+    trouble: Expr | None = None
+
+
+class _Search:
+    """One search: what it needs, and how its end is judged."""
+
+    def __init__(
+        self,
+        loss: Expr,
+        params: Mapping[str, Any],
+        columns: Columns,
+        options: Options,
+        budget: Budget,
+        word: str,
+    ) -> None:
+        self.by = method_of(options)
+        self.options, self.budget, self.word = options, budget, word
+        shapes = shapes_of(params, columns)
+        self.moving = moving(names(loss), params, options)
+        check_loss(loss, shapes, params, options)
+        self.surface = Surface(
+            loss,
+            self.moving,
+            params,
+            columns,
+            rows=columns.rows,
+            backend=options.backend,
+            threads=options.threads,
+            budget=budget,
+        )
+        check_size([self.surface.loss, *self.surface.slopes], shapes, self.surface.rows, budget)
+        self.start = self.surface.vector(params)
+        self.bounds = self._bounds(params)
+        self.until = None if options.until is None else self._condition(params, columns)
+        self.history: dict[str, list[float]] = {n: [] for n in self._recorded()}
+        self.ran = ""
+
+    def _recorded(self) -> list[str]:
+        return ["loss", *(n for n in self.moving if not self.surface.sizes[n])]
+
+    def _bounds(self, params: Mapping[str, Any]) -> Bounds:
+        """The bounds of every entry; NablispError where the start is outside."""
+        sides = []
+        for k, none in ((0, -inf), (1, inf)):
+            ends = {n: self.options.bounds.get(n, (None, None))[k] for n in self.moving}
+            sides.append(
+                self.surface.vector({n: none if v is None else v for n, v in ends.items()})
+            )
+        low, high = sides
+        for label, x, a, b in zip(self.surface.labels, self.start, low, high, strict=True):
+            if not a <= x <= b:
+                raise NablispError(
+                    "value", f"{label} starts at {brief(float(x))}, outside its bounds"
+                )
+        return Bounds(low, high)
+
+    def _condition(self, params: Mapping[str, Any], columns: Columns) -> Any:
+        """The condition of `:until` as a function of a vector."""
+        until = self.options.until
+        assert until is not None
+        inside = names(until)
+        fixed: dict[Expr, Expr] = {
+            Sym(n): as_expr(v) for n, v in params.items() if n in inside and n not in self.moving
+        }
+        surface = Surface(
+            substitute([until], fixed)[0],
+            self.moving,
+            params,
+            columns,
+            rows=columns.rows,
+            backend=self.options.backend,
+        )
+        function = surface.compiled([surface.loss], 100)
+        return lambda x: bool(surface.given(function, x)[0])
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def go(self) -> Generator[Progress, None, Result]:
+        began = seen = time.perf_counter()
+        options, surface = self.options, self.surface
+        first = point = look(surface, self.start)
+        most = STEPS if options.steps is None else options.steps
+        reason: str | None = None if point.ok else "diverged"
+        done = 0
+        search = self._steps(first)
+        try:
+            while reason is None:
+                now = time.perf_counter()
+                if self._quiet(point):
+                    reason = "tol"
+                elif self.until is not None and self.until(point.x):
+                    reason = "until"
+                elif done >= most:
+                    reason = "steps"
+                elif options.seconds is not None and now - began >= options.seconds:
+                    reason = "time"
+                else:
+                    if now - seen > 0.05:
+                        seen = now
+                        yield Progress(done, options.steps, point.value, now - began)
+                    self.budget.clock()
+                    try:
+                        with np.errstate(all="ignore"):
+                            following = next(search)
+                    except StopIteration as stop:
+                        reason = stop.value
+                        break
+                    self._record(point)
+                    point, done = following, done + 1
+            with np.errstate(all="ignore"):
+                verdict = self._verdict(reason or "", first, point)
+        except KeyboardInterrupt:
+            verdict = _Verdict("interrupted", "", [])
+        return self._result(verdict, first, point, done, time.perf_counter() - began)
+
+    def _steps(self, first: Point) -> Generator[Point, None, str]:
+        """The points of the method, or of one after the other."""
+        surface, point, ending = self.surface, first, ""
+        if self.by == "newton":
+            self.ran = "newton"
+            return (yield from newton(surface, point, self.bounds, whole=surface.dense))
+        self.ran = "lbfgs"
+        taken = 0
+        descent = lbfgs(surface, point, self.bounds)
+        while not surface.dense or taken < FIRST * (1 + surface.entries):
+            try:
+                point = next(descent)
+            except StopIteration as stop:
+                ending = stop.value
+                break
+            taken += 1
+            yield point
+        if ending == "unbounded":
+            return ending
+        finish = newton(surface, point, self.bounds, whole=surface.dense)
+        for _ in range(STEPS if surface.dense else LAST):
+            try:
+                point = next(finish)
+            except StopIteration as stop:
+                return str(stop.value)
+            self.ran = "lbfgs and newton"
+            yield point
+        return ending
+
+    def _quiet(self, point: Point) -> bool:
+        """Is the gradient within the tolerance that was asked for?"""
+        tol = self.options.tol
+        return tol is not None and self._steepest(point) <= tol
+
+    def _steepest(self, point: Point) -> float:
+        """The largest entry of the gradient that is not held at a bound."""
+        return float(np.abs(point.slope[self.bounds.free(point)]).max(initial=0.0))
+
+    def _record(self, point: Point) -> None:
+        for name, kept in self.history.items():
+            at = None if name == "loss" else self.surface.spans[name].start
+            kept.append(point.value if at is None else float(point.x[at]))
+
+    # ---- the outcome -----------------------------------------------------------------------------
+
+    def _verdict(self, reason: str, first: Point, point: Point) -> _Verdict:
+        """What the run came to, by the reason it ended."""
+        if reason == "diverged":
+            found = self._not_finite(point)
+            return _Verdict("diverged", "", [found[0]], found[1])
+        if reason == "unbounded":
+            far = np.abs(point.x) >= 1e-3 * np.abs(point.x).max()
+            gone = [label for label, f in zip(self.surface.labels, far, strict=True) if f]
+            return _Verdict("diverged", "", [CURES["unbounded"].format(", ".join(gone[:8]))])
+        free = self.bounds.free(point)
+        held = [label for label, f in zip(self.surface.labels, free, strict=True) if not f]
+        at_bounds = f"; at a bound: {', '.join(held[:8])}" if held else ""
+        if not free.any():
+            found_there = "a minimum: held by bounds in every direction"
+            return self._judged(reason, Nature("minimum", found_there), True, at_bounds)
+        what, zero = self._nature(first, point, free)
+        return self._judged(reason, what, zero, at_bounds)
+
+    def _judged(self, reason: str, what: Nature, zero: bool, more: str) -> _Verdict:
+        if reason in ("steps", "time", "until"):
+            kept = reason != "steps" or not zero
+            words = what.words + more if zero else ""
+            if kept:
+                return _Verdict(reason, words, [])
+        words = what.words + more
+        if not zero and reason != "tol":
+            return _Verdict("stalled", "", [CURES["slow" if reason == "slow" else "rough"]])
+        if what.kind != "minimum":
+            return _Verdict("stalled", words, [CURES[what.kind]])
+        return _Verdict("converged", words, [])
+
+    def _nature(self, first: Point, point: Point, free: Any) -> tuple[Nature, bool]:
+        """What the point is among the entries that are free, and whether its gradient is zero."""
+        surface = self.surface
+        labels = [label for label, f in zip(surface.labels, free, strict=True) if f]
+        slope = point.slope[free]
+        reach = np.maximum(np.abs(first.x), np.abs(point.x))[free]
+        if not surface.dense:
+            return self._nature_by_products(point, free, labels, reach)
+
+        def part(x: Vector) -> Any:
+            whole = point.x.copy()
+            whole[free] = x
+            return surface.hessian(whole)[np.ix_(free, free)]
+
+        matrix = part(point.x[free])
+        if not np.isfinite(matrix).all():
+            return Nature("minimum", ""), False
+        fell = first.value - point.value
+        reach = _reach(reach, matrix, max(fell, abs(point.value)))
+        what = nature(matrix, labels)
+        if what.kind == "minimum":
+            flat = list(quartic(part, point.x[free], matrix, reach, fell))
+            if flat:
+                what = flat_along(np.array(flat), labels)
+        if what.axis is not None and what.kind == "flat":
+            what = self._kink(point, free, what, reach, fell)
+        nothing = EPS * abs(point.value) / reach + np.finfo(np.float64).tiny
+        zero = (np.abs(slope) <= AT_ZERO * EPS * (np.abs(matrix) @ reach) + nothing).all()
+        if not zero and what.kind == "minimum":
+            left = np.linalg.solve(matrix, slope)
+            zero = bool((np.abs(left) <= NEAR * reach).all())
+        return what, bool(zero)
+
+    def _kink(self, point: Point, free: Any, what: Nature, reach: Vector, fell: float) -> Nature:
+        """What has no curvature may still rise both ways, like an absolute value."""
+        assert what.axis is not None
+        step = np.zeros_like(point.x)
+        step[free] = PROBE * what.axis / np.abs(what.axis / reach).max()
+        rises = [self.surface.at(point.x + side * step)[0] - point.value for side in (1, -1)]
+        if min(rises) > 1e-12 * max(fell, abs(point.value)):
+            return Nature("kink", f"a kink: the loss rises steeply both ways along {what.along}")
+        return what
+
+    def _nature_by_products(
+        self, point: Point, free: Any, labels: Sequence[str], reach: Vector
+    ) -> tuple[Nature, bool]:
+        """The same by Lanczos' method, where the Hessian is too large to hold."""
+        ends = lanczos(products(self.surface, point.x, free), int(free.sum()))
+        scale = max(abs(ends.low), abs(ends.high))
+        zero = float(np.linalg.norm(point.slope[free])) <= NEAR * scale * float(
+            np.linalg.norm(reach)
+        )
+        blur = max(rounding(np.array([scale])) * len(labels), 1e-12 * scale)
+        if ends.low < -blur:
+            along = "a combination of many entries"
+            return Nature("saddle", f"a saddle: the loss falls along {along}", along), zero
+        if ends.low <= blur:
+            return flat_along(ends.lowest[None, :], labels), zero
+        return Nature("minimum", f"a minimum: curvature {ends.low:.4g} to {ends.high:.4g}"), zero
+
+    def _not_finite(self, point: Point) -> tuple[str, Expr | None]:
+        """Which part is not finite at the start."""
+        surface = self.surface
+        env = {**surface.values(point.x), **surface.columns, ROWS: float(surface.rows)}
+        found = trouble("at the start", [surface.loss, *surface.slopes], env)
+        return found or ("the loss is not finite at the start", None)
+
+    def _result(
+        self, verdict: _Verdict, first: Point, point: Point, done: int, seconds: float
+    ) -> Result:
+        surface = self.surface
+        self._record(point)
+        with np.errstate(all="ignore"):
+            norm = float(np.linalg.norm(point.slope[self.bounds.free(point)]))
+        return Result(
+            self.word,
+            verdict.status,
+            surface.values(point.x),
+            surface.values(first.x),
+            point.value,
+            first.value,
+            surface.values(point.slope + 0.0),
+            done,
+            seconds,
+            {name: np.array(kept) for name, kept in self.history.items()},
+            self.ran or self.by or "lbfgs",
+            verdict.remarks,
+            why=f"{self.word} gives no standard errors",
+            trouble=verdict.trouble,
+            curvature=verdict.words,
+            evaluations=surface.evaluations,
+            gradient_norm=norm,
+        )
+
+
+def _reach(reach: Vector, matrix: Any, fell: float) -> Vector:
+    """How far each entry came, at least what its own curvature needs for such a fall, at most 1.
+
+    An entry that starts where it ends has no scale but this.
+    """
+    bends = np.abs(np.diag(matrix))
+    with np.errstate(all="ignore"):
+        own = np.minimum(np.sqrt(2 * fell / bends), 1.0)
+    found = np.maximum(reach, np.where(np.isfinite(own), own, 0.0))
+    return np.where(found > 0, found, 1.0)
