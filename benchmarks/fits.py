@@ -131,7 +131,9 @@ def longley() -> None:
         errors = [abs((float(g) - e) / e) for g, e in zip(got, exact, strict=True)]
         worst = float(max(errors))
         print(f"{name}: {-math.log10(worst) if worst else 17:.1f} digits")
-    worst = max(abs(exact[i] - certified[name]) / abs(certified[name]) for i, name in enumerate(order))
+    worst = max(
+        abs(exact[i] - certified[name]) / abs(certified[name]) for i, name in enumerate(order)
+    )
     print(f"the exact solution agrees with NIST's 15 digits to {-math.log10(float(worst)):.1f}")
 
 

@@ -75,7 +75,16 @@ def fetch() -> Path:
     place = Path(tempfile.gettempdir()) / "nablisp-strd"
     if not (place / "NIST_STRD").is_dir():
         place.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "lmfit"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--no-binary",
+            "lmfit",
+        ]
         subprocess.run([*command, "-d", str(place), "lmfit==1.3.4"], check=True)
         with tarfile.open(next(place.glob("lmfit-*.tar.gz"))) as archive:
             for member in archive.getmembers():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nablisp import NablispError, Session, advise, parse
-from nablisp.advise import Advice, degree
+from nablisp.advice import Advice, degree
 from nablisp.curvature import lanczos
 from nablisp.expr import Sym
 

@@ -140,7 +140,6 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(f 1)", "unbound-name", "f", "define it: (define (f x) …)"),
     ("(*2 x)", "unbound-name", "*2", "(* 2 x)"),
     ("(map sine [1])", "unbound-name", "(map sine [1])", "did you mean sin?"),
-    ("(fit y x)", "unavailable", "fit", "not part of this version yet"),
     ("(+ 1 2x)", "slip", "2x", "(* 2 x)"),
     ("1/2", "slip", "1/2", "(/ 1 2)"),
     ("1.2.3", "slip", "1.2.3", "neither number nor name"),

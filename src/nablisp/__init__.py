@@ -24,22 +24,32 @@ from .simplify import simplify as _tidied
 from .train import train  # now: a first import of the submodule later would take the name
 
 if TYPE_CHECKING:
+    from .advice import advise
+    from .certificate import FitResult
+    from .data import open_data
+    from .fitter import fit
+    from .minimizer import minimize
     from .results import Result
     from .session import Session
 
 __version__ = "0.1.0"
 __all__ = [
     "Expr",
+    "FitResult",
     "Incomplete",
     "Limits",
     "NablispError",
     "Result",
     "Session",
+    "advise",
     "compile",
     "d",
     "draw",
+    "fit",
     "forms",
     "gradient",
+    "minimize",
+    "open_data",
     "params",
     "parse",
     "read",
@@ -48,7 +58,15 @@ __all__ = [
     "val",
 ]
 
-_LAZY = {"Session": "session", "Result": "results"}
+_LAZY = {
+    "FitResult": "certificate",
+    "Result": "results",
+    "Session": "session",
+    "advise": "advice",
+    "fit": "fitter",
+    "minimize": "minimizer",
+    "open_data": "data",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,19 +17,20 @@ from unicodedata import normalize
 
 import numpy as np
 
-from .columns import Block, Column, Columns, Request, Stored, Table, class_order, symbol
+from .columns import (
+    KINDS,
+    Block,
+    Column,
+    Columns,
+    Request,
+    Stored,
+    Table,
+    class_order,
+    symbol,
+)
 from .errors import NablispError
 from .files import open_file
 from .limits import Budget
-
-KINDS = {
-    ".parquet": "Parquet",
-    ".pq": "Parquet",
-    ".arrow": "Arrow",
-    ".feather": "Arrow",
-    ".ipc": "Arrow",
-}
-"""What is read here, by the ending of its name."""
 
 _PIECE = 65_536  # rows decoded at a time
 _BUFFER = 2**20  # bytes of a column chunk read at a time

@@ -224,7 +224,9 @@ class Blocks:
             cells += [_call("*", residual, residual)]
             cells += [_call("*", residual, model.curvature[c][k]) for c in couples]
             parts.append([_call("sum", cell) for cell in cells])
-        return [_call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)]
+        return [
+            _call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)
+        ]
 
     def _by_matrices(self, b: Vector) -> Normal:
         """Blocks as matrices, whose triangles are joined two by two."""

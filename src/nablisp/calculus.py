@@ -17,6 +17,7 @@ from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, su
 from .forms import List, Symbol
 from .operations import array_of, simplest
 from .printer import brief
+from .rounding import bounded
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
     Arguments,
@@ -272,8 +273,9 @@ def _not_inside(a: Arguments, name: str, inside: Iterable[str]) -> NablispError:
 
 @form_row(
     "val",
-    "(val e :x 2 …)",
-    "the value of e: names given here first, then parameters and columns",
+    "(val e :x 2 … :bound true)",
+    "the value of e: names given here first, then parameters and columns; with :bound true also "
+    "how far rounding may have moved it",
     (1, 1),
     keywords=None,
     example="(val (* m x) :x 3)",
@@ -282,6 +284,8 @@ def val(a: Arguments) -> Value:
     value = expect(
         a.given[0], ("number", "boolean", "array", "expression"), "what val computes", a.at(0)
     )
+    # a truth value is never what a name stands for, so a name `bound` can still be given a number
+    bound = isinstance(a.named.get("bound"), bool) and a.named.pop("bound")
     for name, given in a.named.items():
         expect(given, ("number", "array"), f":{name}", a.at(name))
         if is_boolean(given):
@@ -292,9 +296,9 @@ def val(a: Arguments) -> Value:
                 hint="choose numbers with where: (where c 1 0)",
             )
     if not isinstance(value, Expr):
-        return value
+        return bounded(as_expr(value), {}, a.session.budget) if bound else value
     _refuse_misspelt(a, names(value))
-    return a.session.value(value, a.named)
+    return a.session.value(value, a.named, bound=bound)
 
 
 def _refuse_misspelt(a: Arguments, inside: Iterable[str]) -> None:

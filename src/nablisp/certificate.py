@@ -78,6 +78,11 @@ class FitResult:
         return self.rss
 
     @property
+    def more(self) -> dict[str, Any]:
+        """What `--json` prints of a fit alone."""
+        return {"rss": self.rss, "dof": self.dof}
+
+    @property
     def correlation(self) -> Vector | None:
         """The correlations of the estimates."""
         if self.cov is None:

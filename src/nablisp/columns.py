@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import NablispError, nearest
 from .forms import Symbol
@@ -22,8 +21,17 @@ from .limits import Budget
 from .orders import sampled
 from .reader import read
 
-Column = NDArray[np.float64]
+Column = np.ndarray[Any, np.dtype[np.float64]]
 Block = dict[str, Column]
+
+KINDS = {
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".arrow": "Arrow",
+    ".feather": "Arrow",
+    ".ipc": "Arrow",
+}
+"""Files whose columns are left in them until they are needed, by the ending of their names."""
 
 BLOCK = 131_072
 """Rows of a block when nothing says: a megabyte a column."""
@@ -374,7 +382,7 @@ def _refuse_hidden(where: str, value: Any) -> None:
         raise NablispError("data", f"{where} has {missing} missing entries", hint=hint)
 
 
-def _content(array: NDArray[Any]) -> tuple[str, str]:
+def _content(array: np.ndarray[Any, Any]) -> tuple[str, str]:
     """What the first entry that is no number is, of an array of objects; and the cure."""
     for row, entry in enumerate(array.flat):
         match entry:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .accurate import accurate
 from .backends import named
 from .errors import NablispError, nearest
 from .evaluate import as_number, as_value, check_mapped
@@ -35,6 +36,7 @@ def function(
                 f"{name} occurs in the formula and not in the list of names",
                 hint=f"did you mean {close}?" if close else f"list it: [… {name!r}]",
             )
+    written, (root,) = root, accurate(root)
     if backend is not None:
         named(backend)
     program = named("numpy").compile([root], order, {}, MOST, None)
@@ -79,7 +81,7 @@ def function(
         return as_number(found)
 
     compiled.__name__ = "compiled"
-    compiled.__doc__ = f"({' '.join(order)}) → {root}" if len(str(root)) < 200 else None
+    compiled.__doc__ = f"({' '.join(order)}) → {written}" if len(str(written)) < 200 else None
     return compiled
 
 

@@ -14,8 +14,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from . import arrow
-from .columns import Columns, Request, Table, named
+from .columns import KINDS, Columns, Request, Table, named
 from .delimited import read_csv
 from .errors import NablispError
 from .files import folder_names, open_file
@@ -81,15 +80,15 @@ def read_table(
     )
     ending = PurePath(name).suffix.lower()
     if (inside := folder_names(root, name)) is not None:
-        table = arrow.read_files(request, _files(name, inside))
+        table = _left_in_files(request, _files(name, inside))
     elif ending not in ENDINGS:
         raise NablispError(
             "file",
             f"{name} is no kind of file that data is read from",
             hint=f"the name of a data file ends in {' '.join(ENDINGS)}",
         )
-    elif ending in arrow.KINDS:
-        table = arrow.read_files(request, [name])
+    elif ending in KINDS:
+        table = _left_in_files(request, [name])
     else:
         with open_file(root, name, "rb") as file:
             table = _READERS[ending](request, file)
@@ -116,7 +115,9 @@ def as_columns(data: Any, *, budget: Budget | None = None) -> Columns:
     if names is not None:
         return named("", ((name, data[name]) for name in names), budget)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
-        return arrow.read_stream(data, budget)
+        from .arrow import read_stream
+
+        return read_stream(data, budget)
     kind = type(data).__name__
     lazy = hasattr(data, "collect")
     raise NablispError(
@@ -148,7 +149,7 @@ def _frame_names(data: Any) -> list[Any] | None:
 def _files(folder: str, inside: list[str]) -> list[str]:
     """The data files of a folder; NablispError unless they are of one kind that is read so."""
     names = [f"{folder}/{name}" for name in inside if not name.startswith((".", "_"))]
-    kinds = [arrow.KINDS.get(PurePath(name).suffix.lower()) for name in names]
+    kinds = [KINDS.get(PurePath(name).suffix.lower()) for name in names]
     for name, kind in zip(names, kinds, strict=True):
         if kind is None or kind != kinds[0]:
             wrong = f"{kinds[0]} file, as {names[0]} is" if kinds[0] else "Parquet or Arrow file"
@@ -224,6 +225,13 @@ def _array(request: Request, file: IO[bytes], size: int) -> np.ndarray[Any, Any]
     return array
 
 
+def _left_in_files(request: Request, names: list[str]) -> Table:
+    """Columns that are read when they are needed, through pyarrow."""
+    from .arrow import read_files
+
+    return read_files(request, names)
+
+
 def _damaged(request: Request) -> NablispError:
     return request.error(
         "",
@@ -238,5 +246,5 @@ _READERS: dict[str, Callable[[Request, IO[bytes]], Table]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
 }
-ENDINGS = (*_READERS, *arrow.KINDS)
+ENDINGS = (*_READERS, *KINDS)
 """How the names of data files end."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import fast
 from . import shapes as sh
+from .accurate import accurate
 from .errors import NablispError
 from .evaluate import apply
 from .expr import (
@@ -60,6 +61,7 @@ def d(e: Any, *wrt: str | Sym, simplify: bool = True, shapes: sh.ShapeEnv | None
 
 def derivative(root: Expr, wrt: Sym, shapes: sh.ShapeEnv | None = None) -> Expr:
     """The derivative of a scalar by a name of any shape, or of an array by a scalar."""
+    (root,) = accurate(root, to_derive=True)
     if (large := fast.gradient(root, [wrt], shapes)) is not None:
         return large[0]
     g = Graph(shapes, look_inside=True)
@@ -90,7 +92,7 @@ def gradient(
     further, for a reader.
     NablispError "shape" where the expression is not a scalar.
     """
-    root = asked(root)
+    (root,) = accurate(asked(root), to_derive=True)
     names = [Sym(name) if isinstance(name, str) else name for name in wrt]
     if (large := fast.gradient(root, names, shapes)) is not None:
         return large

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import shapes as sh
+from .accurate import accurate
 from .arrays import array_function
 from .errors import NablispError, nearest
 from .expr import EXACT, Call, Const, Expr, Num, Op, Options, Sym, asked, names, postorder
@@ -27,9 +28,13 @@ Value = Any  # int | float | bool | ndarray, or what `xp` traces
 
 
 def val(
-    e: Any, env: Mapping[str, Any] | None = None, *, data: Mapping[str, Any] | None = None
+    e: Any,
+    env: Mapping[str, Any] | None = None,
+    *,
+    data: Mapping[str, Any] | None = None,
+    bound: bool = False,
 ) -> Any:
-    """The value of a formula: a number, or an array where names are arrays.
+    """The value of a formula, in its accurate form: a number, or an array where names are arrays.
 
     `env` maps names to numbers; an array given there maps elementwise. `data` maps names to whole
     arrays: columns, whose first axis is the rows, which reductions and `@` may consume.
@@ -37,6 +42,8 @@ def val(
     >>> x, y = params("x y")
     >>> val(x**2 + x * y, {"x": 2, "y": 3})
     10
+
+    With `bound` it is a `rounding.Bounded`: `.value`, `.bound` of its error, correct `.digits`.
 
     Raises NablispError "unbound-name" for a name left over, "type" for a value that is no number,
     "shape" where shapes do not fit.
@@ -48,7 +55,11 @@ def val(
     check_mapped(root, mapped)
     if ROWS not in values and (lengths := [len(v) for v in values.values() if np.ndim(v)]):
         values[ROWS] = lengths[0]
-    return evaluate([root], values)[0]
+    if bound:
+        from .rounding import bounded
+
+        return bounded(root, values)
+    return evaluate(accurate(root), values)[0]
 
 
 def as_value(value: Any, name: str = "a value") -> Value:

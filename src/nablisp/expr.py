@@ -60,6 +60,10 @@ class Op:
     """the row in simpler rows, where no array library has it"""
     rules: tuple[tuple[str, str], ...] = ()
     """(pattern, simpler): true wherever both are finite, and shrinking"""
+    accurate: tuple[tuple[str, str], ...] = ()
+    """(pattern, form that rounds better): evaluated for it, and differentiated (see accurate.py)"""
+    accurate_value: tuple[tuple[str, str], ...] = ()
+    """the same where the derivative of the pattern is good as it stands"""
     identity: Number | None = None
     """value of no arguments, for rows that take any number"""
     exact: bool = False

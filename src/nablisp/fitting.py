@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .certificate import FitResult
 from .elaborate import Machine, form_row
 from .errors import NablispError
 from .expr import Expr, as_expr
-from .fit import FitOptions, fitted, in_fit_range
 from .forms import Array, Form, Number
-from .intervals import in_level
-from .residuals import ROBUST
 from .running import word, words
 from .values import Arguments, Value, described, expect
+
+if TYPE_CHECKING:
+    from .certificate import FitResult
 
 
 @form_row(
     "fit",
     "(fit y model …)",
     "least squares, with standard errors and a certificate: [y1 y2] [m1 m2] for several responses; "
-    f"robust with :loss {' '.join(ROBUST)}",
+    "robust with :loss huber, soft-l1 or cauchy",
     (2, 2),
     raw=True,
     keywords=("sigma", "weights", "loss", "scale", "starts", "fixed", "seconds", "threads"),
     example="(fit y (* a (exp (* k x))) :sigma 0.1)",
 )
 def fit(a: Arguments) -> Machine:
+    from .fitter import FitOptions, fitted, in_fit_range
+
     session = a.session
     responses = yield from _formulas(a, a.given[0], "the response")
     models = yield from _formulas(a, a.given[1], "the model")
@@ -78,6 +79,8 @@ def _is_number(form: Form) -> bool:
 
 
 def _result(a: Arguments, what: str) -> FitResult:
+    from .certificate import FitResult
+
     found = a.given[0]
     if not isinstance(found, FitResult):
         raise NablispError(
@@ -90,6 +93,8 @@ def _result(a: Arguments, what: str) -> FitResult:
 
 
 def _level(a: Arguments) -> float:
+    from .intervals import in_level
+
     value = a.named.pop("level", 0.95)
     try:
         return in_level(float(expect(value, ("number",), ":level", a.at("level"))))

@@ -38,7 +38,9 @@ GROWTH = 40
 def in_level(level: float) -> float:
     """A level of confidence; NablispError "value" for what is none."""
     if not 0 < level < 1:
-        raise NablispError("value", f"a level is between 0 and 1, not {level:g}", hint=":level 0.95")
+        raise NablispError(
+            "value", f"a level is between 0 and 1, not {level:g}", hint=":level 0.95"
+        )
     return level
 
 
@@ -125,7 +127,9 @@ def predict(result: FitResult, data: Any = None, level: float = 0.95) -> Predict
         value, *slopes = (np.broadcast_to(np.asarray(f, dtype=float), count) for f in found)
         values.append(value)
         errors.append(_spread(result, np.array(slopes)))
-    value, se = (np.stack(parts, axis=-1) if len(parts) > 1 else parts[0] for parts in (values, errors))
+    value, se = (
+        np.stack(parts, axis=-1) if len(parts) > 1 else parts[0] for parts in (values, errors)
+    )
     noise = result.sd if result.sd is not None and problem.options.sigma is None else 0.0
     width = quantile((1 + level) / 2, max(result.dof, 1)) * np.sqrt(se**2 + noise**2)
     return Prediction(
@@ -304,4 +308,3 @@ class _Profile:
                 outer, outer_rise = middle, found
                 inner_rise *= 0.5
         return (inner + outer) / 2
-

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .advise import advised
 from .elaborate import SPECIAL, Machine, form_row
 from .errors import NablispError, nearest
 from .expr import Expr, as_expr, names
 from .forms import Form, Keyword, List, Symbol
-from .minimize import minimizing
 from .options import Options
 from .printer import brief
 from .results import Result
@@ -33,6 +31,8 @@ from .values import Arguments, Value, expect, kind_of
     example="(minimize (+ (** (- x 1) 2) (** y 2)) :from ((x 0) (y 3)))",
 )
 def minimize(a: Arguments) -> Machine:
+    from .minimizer import minimizing
+
     session = a.session
     value = yield a.given[0], a.scope
     loss = as_expr(expect(value, ("number", "array", "expression"), "what to minimize", a.at(0)))
@@ -131,6 +131,8 @@ def _from_starts(
     _check_free(a, loss, {**session.shapes, **starts})
     chosen.setdefault("wrt", tuple(starts))
     options = Options(bounds=bounds, **chosen)
+    from .minimizer import minimizing
+
     run: Generator[Any, None, Result] = minimizing(
         loss, {**held, **starts}, session.columns, options, session.budget
     )
@@ -173,4 +175,6 @@ def advise(a: Arguments) -> Machine:
         wrt = tuple(n for n, p in session.parameters.items() if not p.fixed)
     options = Options(wrt=wrt, backend=session.backend, threads=session.threads)
     held = {n: p.value for n, p in session.parameters.items()}
+    from .advice import advised
+
     return advised(value, held, session.columns, options, session.budget)

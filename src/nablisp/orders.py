@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import NablispError
 
-Rows = NDArray[np.intp]
+Rows = np.ndarray[Any, np.dtype[np.intp]]
+Keys = np.ndarray[Any, np.dtype[np.uint64]]
 
 _HELD_OUT, _SAMPLED = -1, -2
 """Epochs that no training has."""
@@ -55,7 +56,7 @@ def sampled(rows: int, count: int, seed: int) -> Rows:
     return (ends[:-1] + (shares * np.diff(ends)).astype(np.int64)).astype(np.intp)
 
 
-def _keys(rows: int, seed: int, epoch: int) -> Iterator[NDArray[np.uint64]]:
+def _keys(rows: int, seed: int, epoch: int) -> Iterator[Keys]:
     """A random number for each row, some rows at a time: their order is that of the epoch.
 
     Random bits of Philox, a counter-based generator (Salmon et al., 2011) keyed by (seed, epoch),
@@ -68,7 +69,7 @@ def _keys(rows: int, seed: int, epoch: int) -> Iterator[NDArray[np.uint64]]:
         yield random.random_raw(stop - start) & ~low | np.arange(start, stop, dtype=np.uint64)
 
 
-def _rows_of(keys: NDArray[np.uint64], rows: int) -> Rows:
+def _rows_of(keys: Keys, rows: int) -> Rows:
     return (keys & np.uint64(_mask(rows))).astype(np.intp)
 
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from . import __version__, cli
 from .backends import BACKENDS
-from .data import _READERS as ENDINGS
+from .data import ENDINGS
 from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL
 from .errors import KINDS
 from .expr import OPS, Op
 from .limits import _WORDS as USES
 from .limits import Limits
 from .operations import usage
-from .optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
 from .prelude import definitions
 from .printer import text
 from .results import STATUS
@@ -104,6 +104,9 @@ def _runs() -> Iterator[str]:
     )
     head = ("`:by`", "what it is", "`:lr`", "settings", "update")
     yield from _table(head, map(_optimizer, OPTIMIZERS.values()))
+    yield from _section("Methods", "Of `(minimize e :by …)`, and of `train`.")
+    rows = ((_code(name), doc) for name, doc in METHODS.items())
+    yield from _table(("`:by`", "what it is"), rows)
     yield from _section(
         "Schedules", "`:schedule (cosine 0.1 0.001)`: the rate at step `t` of `total`, from 1 on."
     )

@@ -67,7 +67,10 @@ def _call(op: str, *args: Expr) -> Expr:
 
 @lru_cache(maxsize=32)
 def model_of(
-    models: tuple[Expr, ...], params: tuple[str, ...], bounded: tuple[str, ...], weighted: bool,
+    models: tuple[Expr, ...],
+    params: tuple[str, ...],
+    bounded: tuple[str, ...],
+    weighted: bool,
     loss: str | None,
 ) -> Model:
     """The model of formulas and parameters; the last few are kept, with what was compiled."""
@@ -98,7 +101,8 @@ class Model:
                 residual = substitute([robust], {Sym("r"): residual, Sym("s"): Sym(SCALE)})[0]
             self.residuals.append(residual)
         self.columns = [
-            n for n in dict.fromkeys(n for r in self.residuals for n in names(r))
+            n
+            for n in dict.fromkeys(n for r in self.residuals for n in names(r))
             if n not in set(params)
         ]
         self.slopes = [gradient(residual, symbols) for residual in self.residuals]
@@ -128,9 +132,11 @@ class Model:
     def _linear(self, bounded: set[str]) -> list[int]:
         """The largest set of parameters without a second derivative among them."""
         free = [
-            i for i, name in enumerate(self.names)
+            i
+            for i, name in enumerate(self.names)
             if (i, i) not in self.couples and name not in bounded
         ]
+
         def apart(chosen: Sequence[int]) -> bool:
             return not any(pair in self.couples for pair in combinations(chosen, 2))
 
@@ -430,8 +436,8 @@ class Rows:
         for k in range(len(self.model.residuals)):
             y = np.abs(np.broadcast_to(given.get(response_name(k), 0.0), self.rows))
             size = np.maximum(y, 1e-3 * np.max(y, initial=0.0))
-            out[k * self.rows : (k + 1) * self.rows] = 4 * EPS * size * np.abs(
-                given.get(weight_name(k), 1.0)
+            out[k * self.rows : (k + 1) * self.rows] = (
+                4 * EPS * size * np.abs(given.get(weight_name(k), 1.0))
             )
         return out
 

@@ -102,6 +102,11 @@ class Result:
     """the length of the gradient but for entries that it holds at a bound, if a method ran"""
 
     @property
+    def more(self) -> dict[str, Any]:
+        """What `--json` prints of no other kind of run."""
+        return {}
+
+    @property
     def notes(self) -> list[str]:
         """Remarks about the run, and advice for the next."""
         if self.advise is not None:

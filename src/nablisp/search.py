@@ -291,9 +291,7 @@ class Search:
 def _valleys(heights: Vector) -> list[int]:
     """Where values along a line are lower than beside them, the lowest first."""
     padded = [np.inf, *heights.tolist(), np.inf]
-    found = [
-        i for i, value in enumerate(heights) if padded[i] > value <= padded[i + 2]
-    ]
+    found = [i for i, value in enumerate(heights) if padded[i] > value <= padded[i + 2]]
     return sorted(found, key=lambda i: heights[i])
 
 

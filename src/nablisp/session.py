@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from . import calculus, core, running, tools
+from . import calculus, core, fitting, minimizing, running, tools
 from . import data as table
+from .accurate import accurate
+from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
 from .errors import NablispError, Span, nearest
 from .evaluate import ROWS, check_mapped, evaluate
@@ -20,10 +23,11 @@ from .limits import Budget, Limits
 from .options import in_range
 from .printer import text as print_text
 from .reader import read
+from .rounding import bounded
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
 
-FORMS = (core, calculus, running, tools)
+FORMS = (core, calculus, running, fitting, minimizing, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
 
 
@@ -62,7 +66,9 @@ class Session:
         self.watch: Callable[[Any], None] | None = None
         self.definitions: dict[str, Value] = {}
         self.parameters: dict[str, Parameter] = {}
-        self.columns: dict[str, np.ndarray[Any, Any]] = {}
+        self.columns = Columns()
+        self.fits: Form | None = None
+        """the last fit, which a saved script ends with"""
         self.classes: dict[str, tuple[str, ...]] = {}
         self.overrides: dict[str, Value] = {}
         """what names mean whatever the program says"""
@@ -78,8 +84,9 @@ class Session:
     def run(self, text: str, *, data: Any = None, name: str = "<input>") -> Value:
         """Run a program; the value of its last form (None for definitions and declarations).
 
-        `data` is a mapping of names to columns (arrays, row axis first) or a frame. Raises
-        NablispError for every mistake in the program, and leaves what came before it in place.
+        `data` is a mapping of names to columns (arrays, row axis first), a frame, or what
+        `open_data` gives. Raises NablispError for every mistake in the program, and leaves what
+        came before it in place.
         """
         if data is not None:
             self.declare_columns(table.as_columns(data, budget=self.budget))
@@ -167,20 +174,22 @@ class Session:
         self, columns: Mapping[str, np.ndarray[Any, Any]], span: Span | None = None
     ) -> None:
         """Columns by name; all columns of a session have one number of rows."""
-        columns = {n: self._overridden(n, c, ("array",), span) for n, c in columns.items()}
-        others = {n: c for n, c in self.columns.items() if n not in columns}
-        for name, column in columns.items():
+        new = Columns(columns)
+        for name in [n for n in new if n in self.overrides]:
+            new[name] = self._overridden(name, None, ("array",), span)
+        rows = {n: self.columns.shape_of(n)[0] for n in self.columns if n not in new}
+        for name in new:
             self.refuse(name, span, "column")
-            other, known = next(iter(others.items()), (name, column))
-            if len(known) != len(column):
+            rows[name] = new.shape_of(name)[0]
+            other, known = next(iter(rows.items()))
+            if known != rows[name]:
                 raise NablispError(
                     "data",
-                    f"{name} has {len(column)} rows and {other} has {len(known)}",
+                    f"{name} has {rows[name]} rows and {other} has {known}",
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
-            others[name] = column
-        self.columns.update(columns)
+        self.columns.add(new)
         self._shapes = None
         self._memo.clear()
 
@@ -200,7 +209,7 @@ class Session:
 
     def forget(self, name: str, span: Span | None) -> None:
         """Free a name; NablispError "unbound-name" if nothing holds it."""
-        known: list[dict[str, Any]] = [self.definitions, self.parameters, self.columns]
+        known: list[MutableMapping[str, Any]] = [self.definitions, self.parameters, self.columns]
         for held in known:
             if name in held:
                 del held[name]
@@ -222,7 +231,7 @@ class Session:
         """The shapes of parameters and columns."""
         if self._shapes is None:
             found: dict[str, Shape] = {n: p.shape for n, p in self.parameters.items()}
-            found.update((n, ("rows", *c.shape[1:])) for n, c in self.columns.items())
+            found.update((n, ("rows", *self.columns.shape_of(n)[1:])) for n in self.columns)
             self._shapes = found
         return self._shapes
 
@@ -237,20 +246,18 @@ class Session:
         if form.span is not None and form.span.file != PRELUDE and not isinstance(form, Number):
             self.origins.setdefault(value, form.span)
 
-    def value(self, root: Expr, given: Mapping[str, Value] | None = None) -> Value:
+    def value(
+        self, root: Expr, given: Mapping[str, Value] | None = None, *, bound: bool = False
+    ) -> Value:
         """The value of an expression: names given first, then parameters and columns.
 
-        Given one column, all columns come from the call.
+        Given one column, all columns come from the call. With `bound` a `rounding.Bounded`.
         """
         given = dict(given or {})
         env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
-        rows: int | None = None
         own_columns = not any(name in self.columns for name in given)
-        if own_columns:
-            env.update(self.columns)
-            rows = len(next(iter(self.columns.values()))) if self.columns else None
-        else:
-            rows = self._fitted(given)
+        own_rows = self.columns.rows if self.columns else None
+        rows = own_rows if own_columns else self._fitted(given)
         for name, value in given.items():
             shape = self.shapes.get(name, ())
             if name in self.parameters and shape and np.ndim(value) != len(shape):
@@ -268,7 +275,10 @@ class Session:
         if rows is not None:
             env[ROWS] = rows
         try:
-            return evaluate([root], env, budget=self.budget)[0]
+            known = ChainMap(env, self.columns) if own_columns else env
+            if bound:
+                return bounded(root, known, self.budget)
+            return evaluate(accurate(root), known, budget=self.budget)[0]
         except NablispError as error:
             if error.kind == "unbound-name" and not own_columns:
                 error.hint = "given one column, all columns come from the call"
@@ -285,7 +295,7 @@ class Session:
                 + ", ".join(f"{name} has {n}" for name, n in lengths.items()),
             )
         for name, value in columns.items():
-            own = self.columns[name].shape[1:]
+            own = self.columns.shape_of(name)[1:]
             if np.shape(value)[1:] != own or (own and not np.ndim(value)):
                 raise NablispError(
                     "shape",

@@ -10,14 +10,14 @@ from typing import Any, TextIO
 import numpy as np
 
 from .errors import NablispError
-from .results import Result
+from .results import STATUS
 from .session import Session
 from .values import Value, kind_of
 
 
 def value_object(session: Session, value: Value, line: int | None) -> dict[str, Any]:
     """One value as `--json` prints it."""
-    if isinstance(value, Result):
+    if getattr(value, "status", None) in STATUS:
         found: dict[str, Any] = {
             "kind": "result",
             "run": value.run,
@@ -28,8 +28,9 @@ def value_object(session: Session, value: Value, line: int | None) -> dict[str, 
             found["why"] = value.why
         else:
             found["se"] = {name: jsonable(v) for name, v in value.se.items()}
+        found["loss"] = jsonable(value.loss)
+        found |= {key: jsonable(v) for key, v in value.more.items()}
         found |= {
-            "loss": jsonable(value.loss),
             "steps": value.steps,
             "seconds": round(value.seconds, 6),
         }

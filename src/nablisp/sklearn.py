@@ -14,7 +14,7 @@ import numpy as np
 from . import parse
 from .errors import nearest
 from .expr import Expr, as_expr, names
-from .fit import FitResult, fit
+from .fitter import FitResult, fit
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin

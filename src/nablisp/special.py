@@ -9,6 +9,7 @@ have a factor for the zero; near their zeros below 0 the error is small in absol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import factorial
 
 
 def horner(coefficients: Sequence[float], x: str) -> str:
@@ -300,3 +301,66 @@ def _polygamma() -> str:
 
 
 POLYGAMMA = _polygamma()
+
+# ---- exact sums and differences on the way -------------------------------------------------------
+
+
+def _lost(out: str, x: str, y: str) -> str:
+    """What rounding x + y to `out` left out, exactly (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    back = f"(- {out} {x})"
+    return f"(+ (- {x} (- {out} {back})) (- {y} {back}))"
+
+
+def _pow1p() -> str:
+    """(1 + x)^y is s^y exp(y e/s), s + e the exact sum; what e leaves out is below an ulp."""
+    s = "(+ 1 x)"
+    more = f"(/ (* y {_lost(s, '1', 'x')}) {s})"
+    power = f"(** {s} y)"
+    inside = f"(and (finite? {more}) (< 0 (abs {power})) (< (abs {power}) inf))"
+    return f"(* {power} (where {inside} (exp {more}) 1))"
+
+
+def _softmax2() -> str:
+    """σ(d)(1 + e σ(-d)), d + e the exact difference x - y."""
+    d = "(- x y)"
+    e = _lost(d, "x", "(neg y)")
+    change = f"(+ 1 (* (where (finite? {e}) {e} 0) (sigmoid (neg {d}))))"
+    return f"(where (= x y) 0.5 (* (sigmoid {d}) {change}))"
+
+
+POW1P = _pow1p()
+SOFTMAX2 = _softmax2()
+
+
+# ---- quotients that are 0/0 at 0 -----------------------------------------------------------------
+# Derivatives of (exp(x) - 1)/x, log(1 + x)/x, sinh(x)/x and sin(x)/x: near 0 their series, which
+# are those of the functions, term by term; elsewhere what the quotient rule says.
+
+
+def _near(bound: str, near: str, far: str) -> str:
+    return f"(where (< (abs x) {bound}) {near} {far})"
+
+
+_EXPREL1 = [1 / (factorial(k) * (k + 2)) for k in range(13)]
+_EXPREL2 = [1 / (factorial(k) * (k + 3)) for k in range(13)]
+EXPREL1 = _near("0.3", horner(_EXPREL1, "x"), "(where (= x inf) inf (/ (- (exp x) (exprel x)) x))")
+EXPREL2 = _near("0.3", horner(_EXPREL2, "x"), "(/ (- (exp x) (* 2 out)) x)")
+
+_LOGREL1 = [(-1) ** k * k / (k + 1) for k in range(1, 17)]
+_LOGREL2 = [(-1) ** k * k * (k - 1) / (k + 1) for k in range(2, 18)]
+LOGREL1 = _near("0.1", horner(_LOGREL1, "x"), "(/ (- (/ 1 (+ 1 x)) (logrel x)) x)")
+LOGREL2 = _near("0.1", horner(_LOGREL2, "x"), "(- (/ (+ (** (/ 1 (+ 1 x)) 2) (* 2 out)) x))")
+
+_SINHREL1 = [2 * k / factorial(2 * k + 1) for k in range(1, 11)]
+_SINHREL2 = [2 * k * (2 * k - 1) / factorial(2 * k + 1) for k in range(1, 11)]
+SINHREL1 = _near(
+    "1",
+    f"(* x {horner(_SINHREL1, '(** x 2)')})",
+    "(where (= (abs x) inf) x (/ (- (cosh x) (sinhrel x)) x))",
+)
+SINHREL2 = _near("1", horner(_SINHREL2, "(** x 2)"), "(- (sinhrel x) (/ (* 2 out) x))")
+
+_SINREL1 = [(-1) ** k * 2 * k / factorial(2 * k + 1) for k in range(1, 11)]
+_SINREL2 = [(-1) ** k * 2 * k * (2 * k - 1) / factorial(2 * k + 1) for k in range(1, 11)]
+SINREL1 = _near("1", f"(* x {horner(_SINREL1, '(** x 2)')})", "(/ (- (cos x) (sinrel x)) x)")
+SINREL2 = _near("1", horner(_SINREL2, "(** x 2)"), "(- (+ (sinrel x) (/ (* 2 out) x)))")

@@ -47,9 +47,7 @@ def symmetries(model: Model, rows: Rows, b: Vector) -> list[Symmetry]:
         return True
 
     plain, ones = tuple(range(n)), (1,) * n
-    flips = [
-        signs for k in range(1, 3) for signs in _flips(n, k) if same(plain, signs)
-    ]
+    flips = [signs for k in range(1, 3) for signs in _flips(n, k) if same(plain, signs)]
     swaps = [order for order in _involutions(n) if same(order, ones)]
     group = {(plain, ones)}
     generators = [(plain, f) for f in flips] + [(s, ones) for s in swaps]
@@ -57,7 +55,10 @@ def symmetries(model: Model, rows: Rows, b: Vector) -> list[Symmetry]:
     while frontier and len(group) < 1000:
         fresh = []
         for (order, signs), (o, s) in product(frontier, generators):
-            made = tuple(order[i] for i in o), tuple(signs[i] * t for i, t in zip(o, s, strict=True))
+            made = (
+                tuple(order[i] for i in o),
+                tuple(signs[i] * t for i, t in zip(o, s, strict=True)),
+            )
             if made not in group:
                 group.add(made)
                 fresh.append(made)

@@ -19,16 +19,13 @@ import numpy as np
 
 from . import backends, orders
 from . import data as table
-from .advise import CAUTION, advice_at
 from .backends import Ran, Step, Window
 from .columns import Columns
-from .curvature import nature
 from .derivative import gradient
 from .errors import NablispError
 from .evaluate import ROWS, as_value
 from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, substitute
 from .limits import Budget
-from .minimize import minimizing
 from .optimizers import METHODS
 from .options import (
     Options,
@@ -102,6 +99,8 @@ def training(
 ) -> Generator[Progress, None, Result]:
     """Yields progress about every 50 ms; returns the result."""
     if options.by in METHODS:
+        from .minimizer import minimizing
+
         return minimizing(loss, params, columns, options, budget, "train")
     return _Run(loss, params, columns, options, budget or Budget()).go()
 
@@ -466,6 +465,8 @@ class _Run:
 
     def _advised(self) -> dict[str, float]:
         """The rates that the curvature at the start advises; with care where it may change."""
+        from .advice import CAUTION, advice_at
+
         advice = advice_at(self.surface, self.surface.vector(self.start))
         if advice is None or not advice.highest > 0:
             raise NablispError(
@@ -483,6 +484,8 @@ class _Run:
         surface = self.surface
         if not surface.dense:
             return False
+        from .curvature import nature
+
         matrix = surface.hessian(surface.vector(params))
         return bool(np.isfinite(matrix).all()) and nature(matrix, surface.labels).kind == "saddle"
 
@@ -512,6 +515,8 @@ class _Run:
 
     def _advice(self, status: str, params: Mapping[str, Any]) -> list[str]:
         """Rates that would do, where one did not."""
+        from .advice import advice_at
+
         descends = self.row.name in ("gd", "momentum", "nesterov")
         surface = self.surface
         plain = surface.scalar and surface.entries <= SMALL

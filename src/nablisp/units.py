@@ -36,7 +36,9 @@ def units(
                 case Num(value):
                     known[node] = None if value == 0 else {}
                 case Call(op, args):
-                    known[node] = _applied(op.name, args, [known[arg] for arg in args], solved, params)
+                    known[node] = _applied(
+                        op.name, args, [known[arg] for arg in args], solved, params
+                    )
                 case _:
                     known[node] = None
         whole = known[model]
@@ -51,7 +53,10 @@ def units(
 
 
 def _applied(
-    name: str, args: Sequence[Expr], given: list[Unit | None], solved: dict[str, Unit],
+    name: str,
+    args: Sequence[Expr],
+    given: list[Unit | None],
+    solved: dict[str, Unit],
     params: Sequence[str],
 ) -> Unit | None:
     """The unit of an operation, and what it says about its arguments' units; None for any."""
@@ -121,7 +126,9 @@ def sizes(found: Mapping[str, Unit], ranges: Mapping[str, float]) -> dict[str, f
     return out
 
 
-def locations(models: Sequence[Expr], params: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:
+def locations(
+    models: Sequence[Expr], params: Sequence[str], columns: Sequence[str]
+) -> dict[str, Any]:
     """Parameters that are subtracted from a column, or added to it: that column, and the sign."""
     found: dict[str, Any] = {}
     for node in postorder(*models):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
+from ..accurate import accurate
 from ..errors import NablispError, nearest
 from ..expr import Expr, size
 from ..shapes import ShapeEnv
@@ -140,6 +141,7 @@ def compile(  # noqa: A001
 
     `warm` says that the compiler is at hand already.
     """
+    outputs = accurate(*outputs)
     args = outputs, inputs, shapes
     pays = WARM if warm else COLD
     found: Function = _chosen("compile", outputs, rows, calls, backend, args, threads, pays)[0]
@@ -161,12 +163,20 @@ def iterate(
 
     `steady` promises that every step takes all rows of the columns.
     """
+    step = _rounded_well(step)
     outputs = [*step.stop.values(), *step.emit.values(), *step.next.values()]
     args = step, columns, shapes
     found: Stepper
     fixed = (rows if steady else None,)
     found, found.why = _chosen("iterate", outputs, rows, steps, backend, args, threads, COLD, fixed)
     return found
+
+
+def _rounded_well(step: Step) -> Step:
+    """The step in its accurate form."""
+    parts = step.next, step.stop, step.emit
+    made = iter(accurate(*(e for part in parts for e in part.values())))
+    return Step(*({name: next(made) for name in part} for part in parts))
 
 
 def _chosen(

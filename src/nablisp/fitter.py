@@ -145,9 +145,7 @@ def _column(value: Any, name: str, columns: Any) -> Expr:
     return Sym(name)
 
 
-def _weighing(
-    value: Any, count: int, name: str, columns: Any
-) -> tuple[Expr, ...] | None:
+def _weighing(value: Any, count: int, name: str, columns: Any) -> tuple[Expr, ...] | None:
     """One weight for each response."""
     if value is None:
         return None
@@ -202,9 +200,7 @@ class Problem:
     def model(self) -> Model:
         limited = [
             name
-            for name, low, high in zip(
-                self.scalars, self.bounds.low, self.bounds.high, strict=True
-            )
+            for name, low, high in zip(self.scalars, self.bounds.low, self.bounds.high, strict=True)
             if np.isfinite(low) or np.isfinite(high)
         ]
         loss = self.options.loss
@@ -253,10 +249,14 @@ def posed(
             hint=f"did you mean {close}?" if close else f"there are {', '.join(ROBUST)}",
         )
     if options.sigma is not None and options.weights is not None:
-        raise NablispError("value", ":sigma and :weights exclude each other", hint="1/sigma² is a weight")
+        raise NablispError(
+            "value", ":sigma and :weights exclude each other", hint="1/sigma² is a weight"
+        )
     for what in (options.sigma, options.weights):
         if what is not None and len(what) != len(responses):
-            raise NablispError("arity", f"there are {len(responses)} responses, and {len(what)} weights")
+            raise NablispError(
+                "arity", f"there are {len(responses)} responses, and {len(what)} weights"
+            )
     for name in options.fixed:
         if name not in params:
             close = nearest(name, params)
@@ -294,7 +294,9 @@ def posed(
         targets += found[1]
         weighing += each[0] if each else []
         titles += [brief(responses[k]) + (f"[{i}]" if size > 1 else "") for i in range(size)]
-    cells, targets, weighing = (_still(part, moving, columns) for part in (cells, targets, weighing))
+    cells, targets, weighing = (
+        _still(part, moving, columns) for part in (cells, targets, weighing)
+    )
     start = np.concatenate([np.ravel(v).astype(float) for v in moving.values()])
     low, high = (
         np.concatenate(
@@ -308,9 +310,18 @@ def posed(
         for i in range(int(np.prod(shape)))
     )
     return Problem(
-        tuple(cells), tuple(cells), tuple(targets), tuple(titles),
+        tuple(cells),
+        tuple(cells),
+        tuple(targets),
+        tuple(titles),
         tuple(weighing) if weights is not None else None,
-        moving, own, scalars, Bounds(low, high), start, columns, options,
+        moving,
+        own,
+        scalars,
+        Bounds(low, high),
+        start,
+        columns,
+        options,
     )
 
 
@@ -325,7 +336,9 @@ def _cells(root: Expr, shapes: ShapeEnv) -> list[Expr]:
         return list(unroll([root], shapes)[0].ravel())
     except NablispError as error:
         if error.kind == "unavailable":
-            error.message = f"fit takes models by row: {error.message.replace('native', 'a formula by row')}"
+            error.message = (
+                f"fit takes models by row: {error.message.replace('native', 'a formula by row')}"
+            )
             error.hint = "(train …) and (minimize …) take everything"
         raise
 
@@ -590,7 +603,9 @@ def _not_finite(problem: Problem, rows: Rows, start: Vector) -> str:
     env.update(zip(rows.model.columns, rows.values, strict=True))
     found = trouble("at the start", problem.models, env)
     if found is None:
-        found = trouble("at the start, a derivative", [s for row in rows.model.slopes for s in row], env)
+        found = trouble(
+            "at the start, a derivative", [s for row in rows.model.slopes for s in row], env
+        )
     return found[0] if found is not None else "the model is not finite near the start"
 
 
@@ -645,9 +660,7 @@ def _result(
         with np.errstate(all="ignore"):
             se = dict(zip(shown, np.sqrt(np.diag(cov)).tolist(), strict=True))
     status, first, more = verdict(problem, candidate, search, exact, dof, count, open_.open, shown)
-    touched = {
-        shown[i]: float(at[i]) for i in np.flatnonzero(problem.bounds.touched(at))
-    }
+    touched = {shown[i]: float(at[i]) for i in np.flatnonzero(problem.bounds.touched(at))}
     if status not in ("converged", "exact"):
         remarks += [f"{name} is the same in all rows" for name in rows.constant()]
     for name, value in touched.items():
@@ -715,7 +728,11 @@ def verdict(
         status = "time" if search.late else "stalled"
         return status, f"{by}: not a minimum to rely on: {said}", [cure]
     if exact:
-        free = "0 degrees of freedom, so no standard errors" if dof <= 0 else f"{dof} degrees of freedom"
+        free = (
+            "0 degrees of freedom, so no standard errors"
+            if dof <= 0
+            else f"{dof} degrees of freedom"
+        )
         return "exact", f"{by}: exact fit, {free}", []
     return "converged", f"{by}: converged after {counted}", []
 
@@ -751,4 +768,3 @@ _COMPLAINTS = {
     ),
 }
 """What speaks against a point: in words, and what to try."""
-
