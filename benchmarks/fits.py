@@ -26,8 +26,8 @@ def digits(got: dict[str, float], want: dict[str, float]) -> float:
     """Correct digits of the worst value (NIST's LRE), at most 11."""
     worst = 11.0
     for name, value in want.items():
-        error = abs(got.get(name, math.nan) - value) / abs(value)
-        worst = min(worst, -math.log10(error) if error else 11.0) if error == error else -1.0
+        error = abs(got.get(name, math.inf) - value) / abs(value)
+        worst = min(worst, -math.log10(error) if error else 11.0)
     return max(worst, 0.0)
 
 
@@ -121,9 +121,10 @@ def longley() -> None:
     matrix = np.column_stack([*(columns[name] for name in names), np.ones(len(frame))])
     y, order = columns["TOTEMP"], [*names, "b"]
     exact = _exactly(matrix, y)
+    basis, triangle = np.linalg.qr(matrix)
     answers = {
         "nablisp": list(result.params.values()),
-        "QR": np.linalg.solve(*(lambda q, r: (r, q.T @ y))(*np.linalg.qr(matrix))),
+        "QR": np.linalg.solve(triangle, basis.T @ y),
         "SVD (numpy.linalg.lstsq)": np.linalg.lstsq(matrix, y, rcond=None)[0],
         "normal equations": np.linalg.solve(matrix.T @ matrix, matrix.T @ y),
     }

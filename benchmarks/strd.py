@@ -1,4 +1,4 @@
-"""NIST's reference problems of nonlinear regression, read from the files that lmfit's source carries.
+"""NIST's reference problems of nonlinear regression, from the files that lmfit's source carries.
 
 The models are written here in the language; data, starts and certified values come from the files:
 `pip download --no-deps --no-binary lmfit lmfit==1.3.4` and unpack it, or `fetch()` does both.
@@ -18,7 +18,8 @@ import numpy as np
 
 _GAUSSIANS = """(+ (* b1 (exp (- (* b2 x)))) (* b3 (exp (- (/ (** (- x b4) 2) (** b5 2)))))
                    (* b6 (exp (- (/ (** (- x b7) 2) (** b8 2))))))"""
-_CUBICS = "(/ (+ b1 (* b2 x) (* b3 (** x 2)) (* b4 (** x 3))) (+ 1 (* b5 x) (* b6 (** x 2)) (* b7 (** x 3))))"
+_CUBICS = """(/ (+ b1 (* b2 x) (* b3 (** x 2)) (* b4 (** x 3)))
+                (+ 1 (* b5 x) (* b6 (** x 2)) (* b7 (** x 3))))"""
 _EXPONENTIALS = "(+ (* b1 (exp (- (* b2 x)))) (* b3 (exp (- (* b4 x)))) (* b5 (exp (- (* b6 x)))))"
 _CHWIRUT = "(/ (exp (- (* b1 x))) (+ b2 (* b3 x)))"
 

@@ -17,7 +17,8 @@ import nablisp
 from nablisp import NablispError, Session, fit, parse
 from nablisp.certificate import FitResult
 from nablisp.expr import Expr
-from nablisp.residuals import model_of
+from nablisp.expr import names as names_in
+from nablisp.model import model_of
 from nablisp.student import quantile
 from nablisp.units import units
 
@@ -30,11 +31,10 @@ NOISE = RANDOM.normal(size=60)
 
 def python(model: str, names: list[str]) -> Any:
     """A model as a function of x and the parameters, for SciPy."""
-    compiled = nablisp.compile(parse(model), ["x", *names], backend="numpy")
-    return lambda x, *b: compiled(x, *b)
+    return nablisp.compile(parse(model), ["x", *names], backend="numpy")
 
 
-# ---- answers ---------------------------------------------------------------------------------------
+# ---- answers -------------------------------------------------------------------------------------
 
 CURVES: list[tuple[str, dict[str, float], dict[str, float], float]] = [
     ("(+ (* m x) b)", {"m": 2, "b": 1}, {"m": 0, "b": 0}, 0.1),
@@ -156,7 +156,8 @@ def test_weights_and_deviations() -> None:
     some = fit("y", model, start, data=data, weights=kept.astype(float))
     same = fit("y", model, start, data={"x": X[kept], "y": y[kept]})
     assert some.params == pytest.approx(same.params, rel=1e-12)
-    assert (some.dof, some.se) == (same.dof, pytest.approx(same.se, rel=1e-12))
+    assert some.dof == same.dof
+    assert some.se == pytest.approx(same.se, rel=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["huber", "soft-l1", "cauchy"])
@@ -218,7 +219,7 @@ def test_bounds(bounds: dict[str, Any]) -> None:
     assert sorted(found.bounds) == at_bound
 
 
-# ---- certificates ------------------------------------------------------------------------------------
+# ---- certificates --------------------------------------------------------------------------------
 
 DATA = "(data x [0 1 2 3 4 5]) (data y [1 2.1 2.9 4.2 4.8 6.1]) (data k [1 1 1 1 1 1])"
 
@@ -336,7 +337,7 @@ def test_bad_starts_arrive_or_are_refused(case: tuple[Any, ...]) -> None:
     assert right >= 7
 
 
-# ---- beyond the estimates ------------------------------------------------------------------------------
+# ---- beyond the estimates ------------------------------------------------------------------------
 
 
 def test_predictions_are_those_of_linear_theory() -> None:
@@ -388,7 +389,7 @@ def test_a_result_can_be_kept() -> None:
     assert again.predict({"x": [1.0]}).value == found.predict({"x": [1.0]}).value
 
 
-# ---- many rows -----------------------------------------------------------------------------------------
+# ---- many rows -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("backend", ["sums", "matrices"])
@@ -422,7 +423,7 @@ def test_a_row_far_down_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> N
         fit("y", parse("(* a x)"), {"a": 0}, data={"x": x, "y": y})
 
 
-# ---- pieces --------------------------------------------------------------------------------------------
+# ---- pieces --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -448,7 +449,8 @@ def test_linear_parameters(model: str, params: str, linear: str) -> None:
         ("(* a (exp (- (* k x))))", {"a": {"y": 1}, "k": {"x": -1}}),
         ("(exp (- (/ (** (- x m) 2) (** s 2))))", {"m": {"x": 1}, "s": {"x": 1}}),
         ("(/ (* v x) (+ h x))", {"v": {"y": 1}, "h": {"x": 1}}),
-        ("(+ a (* b x) (* c (** x 2)))", {"a": {"y": 1}, "b": {"y": 1, "x": -1}, "c": {"y": 1, "x": -2}}),
+        ("(+ a (* b x) (* c (** x 2)))",
+         {"a": {"y": 1}, "b": {"y": 1, "x": -1}, "c": {"y": 1, "x": -2}}),
         ("(* a (sqrt (+ x b)) (sin (+ (* w t) p)))",
          {"a": {"y": 1, "x": -0.5}, "b": {"x": 1}, "w": {"t": -1}, "p": {}}),
         ("(* a (** x p))", {"a": {"y": 1}, "p": {}}),
@@ -456,7 +458,7 @@ def test_linear_parameters(model: str, params: str, linear: str) -> None:
 )  # fmt: skip
 def test_units(model: str, wanted: dict[str, Any]) -> None:
     root = parse(model)
-    params = [n for n in nablisp.expr.names(root) if n not in ("x", "t")]  # type: ignore[attr-defined]  # a submodule
+    params = [n for n in names_in(root) if n not in ("x", "t")]
     found = units([root], ["y"], params, ["x", "t"])
     assert {n: {c: float(p) for c, p in unit.items()} for n, unit in found.items()} == wanted
 

@@ -19,8 +19,9 @@ from .accurate import accurate
 from .double_double import Pair
 from .evaluate import ROWS
 from .expr import OPS, Call, Expr, Num, Sym
-from .least_squares import EPS, Normal, Triangle, normal_of, triangle
-from .residuals import Model, Rows, response_name, weight_name
+from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
+from .model import Model, response_name, weight_name
+from .residuals import Rows
 
 Vector = np.ndarray[Any, Any]
 Block = tuple[dict[str, Any], int]
@@ -42,7 +43,7 @@ class Blocks:
     and what is compiled will serve `most`.
     """
 
-    linear: list[int] = []
+    linear: Sequence[int] = ()
 
     def __init__(
         self,
@@ -99,12 +100,17 @@ class Blocks:
     @property
     def size(self) -> float:
         """The length of the weighted responses."""
-        return self.facts["size"] ** 0.5
+        return float(np.sqrt(self.facts["size"]))
 
     @property
     def spread(self) -> float:
         """The sum of squares about the responses' weighted means."""
         return self.facts["spread"]
+
+    @property
+    def scale(self) -> float:
+        """The scale of a robust loss."""
+        return self.sample.scale
 
     def constant(self) -> list[str]:
         """Columns that are the same in all rows of the sample."""
@@ -184,7 +190,7 @@ class Blocks:
         model, p = self.model, len(b)
         if self.before is None:
             first = self.sample.jacobian(b)[1]
-            rough = normal_of(first, np.zeros(p), np.zeros((p, p)), 1.0, False, np.zeros(p))
+            rough = normal_of(first, np.zeros(p), 1.0)
             self.before = rough.scale, rough.r
         scale, r = self.before
         inverse = np.linalg.solve(r, np.eye(p)) / scale[:, None]
@@ -242,7 +248,8 @@ class Blocks:
             squares += float(r @ r)
             part = triangle(slopes, r)
             whole = triangle(np.vstack([whole.r, part.r]), np.append(whole.z, part.z))
-        out = normal_of(whole.r, gradient, curving, squares, False, np.zeros(p))
+        out = normal_of(whole.r, gradient, squares)
+        out.curving = curving
         return out
 
     def pole(self, b: Vector) -> Expr | None:
@@ -276,7 +283,7 @@ def _root(gram: Vector) -> Vector:
         return np.linalg.cholesky(gram).T
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(gram)
-        return np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T, "r")
+        return root((vectors * np.sqrt(np.maximum(values, 0.0))).T)
 
 
 def known(values: Mapping[str, Any]) -> dict[str, Any]:

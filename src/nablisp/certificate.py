@@ -1,8 +1,7 @@
-"""From a judged minimum to a result: estimates, their errors, what the data leave open, and words."""
+"""The result of a fit: estimates, their errors, what the data leave open, as parts and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from .results import STATUS
 
 if TYPE_CHECKING:
     from .intervals import Interval, Prediction
-    from .search import Candidate
 
 Vector = np.ndarray[Any, Any]
 
@@ -134,7 +132,7 @@ class FitResult:
     @property
     def formulas(self) -> list[str]:
         """The models at the estimates, six digits each."""
-        values = {
+        values: dict[Expr, Expr] = {
             Sym(name): _rounded(value, 6)
             for name, value in zip(self.known.scalars, self.estimates.tolist(), strict=True)
         }
@@ -207,115 +205,3 @@ def _rounded(value: float, figures: int) -> Expr:
 def _one_line(model: Expr) -> str:
     text = formula(model)
     return text if len(text) <= 300 else brief(model)
-
-
-# ---- errors of estimates -------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Errors:
-    """Covariance of the estimates, before the residuals scale it; what is open, in words."""
-
-    inverse: Vector | None
-    open: list[str]
-    loose: Vector
-    """which parameters the data do not determine"""
-
-
-def errors(
-    candidate: Candidate, names: Sequence[str], rows: int, same: Callable[[Vector], bool]
-) -> Errors:
-    """(JᵀJ)⁻¹ in the parameters that are free and determined; inf for the others.
-
-    `same` says whether a point has the same residuals.
-    """
-    point = candidate.point
-    normal, free = point.normal, ~point.held
-    count = len(names)
-    weak = candidate.complaints.get("undetermined", np.zeros((0, count)))
-    loose = np.zeros(count, dtype=bool)
-    if len(weak):
-        size = np.abs(weak) * normal.scale
-        loose = np.max(size / np.maximum(size.max(axis=1, keepdims=True), 1e-300), axis=0) > 1e-6
-    if rows < count:
-        return Errors(None, combinations(weak, point.at, names, same), loose)
-    fixed = free & ~loose
-    out = np.zeros((count, count))
-    if fixed.any():
-        _, s, vt = np.linalg.svd(normal.r[:, free], full_matrices=False)
-        keep = s > s[0] * 1e-13
-        half = (vt[keep].T / s[keep]) / normal.scale[free][:, None]
-        inner = half @ half.T
-        out[np.ix_(free, free)] = inner
-    out[loose, :] = out[:, loose] = 0.0
-    out[loose, loose] = np.inf
-    out[~free, ~free] = np.nan
-    return Errors(out, combinations(weak, point.at, names, same), loose)
-
-
-def combinations(
-    weak: Vector, at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
-) -> list[str]:
-    """Directions in which the fit does not change, as words about parameters."""
-    found = []
-    for direction in weak:
-        size = np.abs(direction) / (np.abs(at) + np.abs(direction).max())
-        inside = sorted(int(i) for i in np.flatnonzero(size > 1e-6 * size.max()))
-        found.append(_direction(inside, at, names, same))
-    return list(dict.fromkeys(found))
-
-
-_PAIRS = (
-    ("only the sum {} + {} is determined", lambda a, b: (a + _far(a), b - _far(a))),
-    ("only the difference {} - {} is determined", lambda a, b: (a + _far(a), b + _far(a))),
-    ("only the product {} {} is determined", lambda a, b: (2 * a, b / 2)),
-    ("only the quotient {}/{} is determined", lambda a, b: (2 * a, 2 * b)),
-)
-"""What two parameters may determine together: in words, and a move that would not change it."""
-
-
-def _far(value: float) -> float:
-    return abs(value) or 1.0
-
-
-def _direction(
-    inside: list[int], at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
-) -> str:
-    if len(inside) == 1:
-        return f"{names[inside[0]]} has no effect on the fit"
-    if len(inside) == 2:
-        i, j = inside
-        for words, move in _PAIRS:
-            there = at.copy()
-            there[i], there[j] = move(at[i], at[j])
-            if (there != at).all(where=[k in inside for k in range(len(at))]) and same(there):
-                return words.format(names[i], names[j])
-    listed = ", ".join(names[i] for i in inside[:6])
-    more = f" and {len(inside) - 6} more" if len(inside) > 6 else ""
-    return f"a combination of {listed}{more} is not determined"
-
-
-def gathered(values: Vector, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """A vector as parameters by name: numbers and arrays."""
-    found: dict[str, Any] = {}
-    at = 0
-    for name, shape in shapes.items():
-        size = int(np.prod(shape)) if shape else 1
-        part = values[at : at + size]
-        found[name] = part.reshape(shape).copy() if shape else float(part[0])
-        at += size
-    return found
-
-
-def scalar_names(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
-    """The names of the entries, as a table shows them: `b`, `w[0]`, `W[1 2]`."""
-    found: list[str] = []
-    for name, shape in shapes.items():
-        if not shape:
-            found.append(name)
-        else:
-            found += [f"{name}[{' '.join(map(str, at))}]" for at in np.ndindex(*shape)]
-    return tuple(found)
-
-
-Tick = Callable[[], bool]

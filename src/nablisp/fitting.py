@@ -1,4 +1,4 @@
-"""The forms of fits: rows of SPECIAL and FUNCTIONS over fit.py and intervals.py."""
+"""The forms of fits: rows of SPECIAL over fitter.py and intervals.py."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     example="(fit y (* a (exp (* k x))) :sigma 0.1)",
 )
 def fit(a: Arguments) -> Machine:
-    from .fitter import FitOptions, fitted, in_fit_range
+    from .fitter import fitted
+    from .problem import FitOptions, in_fit_range
 
     session = a.session
     responses = yield from _formulas(a, a.given[0], "the response")

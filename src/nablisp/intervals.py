@@ -20,8 +20,9 @@ from .errors import NablispError
 from .evaluate import ROWS
 from .expr import Sym, names
 from .least_squares import Bounds, descend
+from .model import SCALE, model_of
 from .printer import columns_of, element
-from .residuals import SCALE, Rows, model_of
+from .residuals import Rows
 from .student import quantile
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def in_level(level: float) -> float:
     return level
 
 
-# ---- predictions -------------------------------------------------------------------------------------
+# ---- predictions ---------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class Prediction:
             for name in self.names
             for cell in (name, "± standard error", f"{percent} from", "to")
         ]
-        rows = [(*self.given, *heads)]
+        rows: list[tuple[str, ...]] = [(*self.given, *heads)]
         count = len(self.value)
         for i in range(min(count, SHOWN)):
             cells = [_short(column[i]) for column in self.given.values()]
@@ -118,7 +119,7 @@ def predict(result: FitResult, data: Any = None, level: float = 0.95) -> Predict
         if np.ndim(columns[name]) == 1
     }
     values, errors = [], []
-    for k, model in enumerate(problem.models):
+    for model in problem.models:
         outputs = [model, *gradient(model, [Sym(n) for n in problem.scalars])]
         program = Program(outputs, [*problem.scalars, *inside, ROWS])
         parts = [_part(columns, name) for name in inside]
@@ -156,7 +157,7 @@ def _spread(result: FitResult, slopes: Vector) -> Vector:
         return np.where(unknown, np.nan, np.sqrt(np.maximum(variance, 0.0)))
 
 
-# ---- intervals ---------------------------------------------------------------------------------------
+# ---- intervals -----------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class Intervals(dict[str, Interval]):
     @property
     def text(self) -> str:
         """The intervals as a table."""
-        rows = [("", "estimate", f"{100 * self.level:g} % from", "to")]
+        rows: list[tuple[str, ...]] = [("", "estimate", f"{100 * self.level:g} % from", "to")]
         for name, ends in self.items():
             rows.append((name, *(_short(v) for v in (self.estimates[name], *ends))))
         return "\n".join([*columns_of(rows), *self.remarks])
@@ -237,7 +238,8 @@ class _Profile:
         rest = [k for k in range(len(problem.scalars)) if k != index]
         self.rest = rest
         self.bounds = Bounds(problem.bounds.low[rest], problem.bounds.high[rest])
-        self.low, self.high = problem.bounds.low[index], problem.bounds.high[index]
+        self.low = float(problem.bounds.low[index])
+        self.high = float(problem.bounds.high[index])
         limited = [
             problem.scalars[k]
             for k in rest

@@ -40,13 +40,19 @@ class Triangle:
     """|residuals|² in all"""
 
 
+def root(matrix: Vector) -> Vector:
+    """The triangle R of a matrix Q R, by Householder's reflections."""
+    found: Vector = np.linalg.qr(matrix, "r")  # type: ignore[assignment]  # with "r", an array
+    return found
+
+
 def triangle(slopes: Vector, residuals: Vector) -> Triangle:
-    """The triangle of a matrix and a vector, by Householder's reflections."""
+    """The triangle of a matrix and a vector."""
     width = slopes.shape[1]
     whole = np.column_stack([slopes, residuals])
     if not np.isfinite(whole).all():
         return Triangle(np.full((width, width), np.nan), np.full(width, np.nan), np.nan)
-    found = np.linalg.qr(whole, "r")
+    found = root(whole)
     if len(found) < width:
         found = np.vstack([found, np.zeros((width - len(found), width + 1))])
     return Triangle(found[:width, :width], found[:width, width], float(residuals @ residuals))
@@ -67,7 +73,7 @@ class Normal:
     """how many residuals"""
     exact: bool = False
     """are the residuals no larger than the rounding of the data?"""
-    doubt: Vector = field(default_factory=lambda: np.zeros(0))
+    doubt: Vector = field(default_factory=lambda: np.zeros(1))
     """relative errors of the columns of J in doubles"""
 
     @property
@@ -78,7 +84,7 @@ class Normal:
         s, vt = self.singular
         keep = s > 1e-14 * s[0]
         inner = (vt[keep] @ (self.gradient / self.scale)) / s[keep]
-        return float(np.linalg.norm(inner)) / self.squares**0.5
+        return float(np.linalg.norm(inner) / np.sqrt(self.squares))
 
     @property
     def singular(self) -> tuple[Vector, Vector]:
@@ -113,17 +119,16 @@ class Normal:
         return inverse @ inverse.T
 
 
-def normal_of(
-    jacobian: Vector, gradient: Vector, curving: Vector, squares: float, exact: bool, doubt: Vector
-) -> Normal:
-    """The same from the slopes themselves."""
+def normal_of(jacobian: Vector, gradient: Vector, squares: float) -> Normal:
+    """The same from the slopes themselves; without curvature, until somebody adds it."""
     scale = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
     scale = np.where(scale > 0, scale, 1.0)
     width = len(scale)
-    found = np.linalg.qr(jacobian / scale, "r")
+    found = root(jacobian / scale)
     if len(found) < width:
         found = np.vstack([found, np.zeros((width - len(found), width))])
-    return Normal(scale, found, gradient, curving, squares, len(jacobian), exact, doubt)
+    none = np.zeros(width)
+    return Normal(scale, found, gradient, np.diag(none), squares, len(jacobian), doubt=none)
 
 
 def _upper(r: Vector, right: Vector) -> Vector:
@@ -139,9 +144,13 @@ def _lower(r: Vector, right: Vector) -> Vector:
 class Residuals(Protocol):
     """What a fit asks of a model and its data."""
 
-    linear: list[int]
-    others: list[int]
-    evaluations: int
+    @property
+    def linear(self) -> Sequence[int]:
+        """The parameters that are eliminated, by their places."""
+
+    @property
+    def others(self) -> Sequence[int]:
+        """The other parameters."""
 
     def project(self, b: Vector) -> tuple[Vector, float]:
         """The parameters with the best linear ones, and the sum of squares there."""
@@ -151,6 +160,13 @@ class Residuals(Protocol):
 
     def normal(self, b: Sequence[Pair]) -> Normal:
         """What Newton's method asks, as precisely as it is to be had."""
+
+    @property
+    def size(self) -> float:
+        """The length of the weighted responses."""
+
+    def pole(self, b: Vector) -> Any:
+        """A divisor that changes sign between rows: the model has a pole among the data."""
 
 
 @dataclass(slots=True)
@@ -186,7 +202,7 @@ class Descent:
 
 def descend(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300) -> Descent:
     """Levenberg–Marquardt from a start, to where Newton's method may take over."""
-    others = problem.others
+    others = list(problem.others)
     b, squares = problem.project(bounds.clip(start))
     if not np.isfinite(squares):
         return Descent(start, np.inf, "start", 0)
@@ -247,7 +263,7 @@ def descend(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300)
 
 
 def _damped(s: Vector, z: Vector, radius: float) -> Vector:
-    """The step -s z/(s² + λ) whose length is the radius; shorter where λ = 0 gives a shorter one."""
+    """The step -s z/(s² + λ) as long as the radius, or that with λ = 0 if it is shorter."""
     whole = s > 1e-14 * s[0] if len(s) and s[0] > 0 else np.zeros(len(s), dtype=bool)
     step = np.where(whole, -z / np.where(whole, s, 1.0), 0.0)
     if np.linalg.norm(step) <= 1.1 * radius:
@@ -349,7 +365,7 @@ def part(normal: Normal, free: Vector) -> Normal:
     return replace(
         normal,
         scale=normal.scale[free],
-        r=np.linalg.qr(columns, "r"),
+        r=root(columns),
         gradient=normal.gradient[free],
         curving=normal.curving[np.ix_(free, free)],
     )

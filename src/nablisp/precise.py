@@ -18,8 +18,8 @@ import numpy as np
 from . import double_double as dd
 from .arrays import array_function
 from .double_double import Pair
-from .expr import Call, Expr, Num, Op, Sym, postorder
 from .evaluate import evaluate
+from .expr import Call, Expr, Num, Op, Sym, postorder
 
 DIGITS = 15
 """A double that prints with at most so many digits is meant as that decimal."""

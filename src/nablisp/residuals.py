@@ -1,245 +1,25 @@
-"""From models and columns to residuals, Jacobians and curvature at any parameters: what a fit asks.
+"""The residuals of a model over columns in memory: values, slopes and curvature at any parameters.
 
-A `Model` is the symbolic part, made once for a formula: residuals, their slopes by every parameter,
-second derivatives where they are not zero, and the largest set of parameters that occur linearly.
-`Rows` gives values over whole columns, in doubles and with twice the digits. Residuals are
-prediction minus response, times a weight; parameters are a vector in the order of `names`.
+By NumPy, in doubles and, where they do not suffice, with twice the digits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
-from itertools import combinations
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from . import double_double as dd
-from .accurate import accurate
 from .backends.numpy import Program
-from .derivative import gradient
 from .double_double import Pair
-from .expr import OPS, Call, Expr, Num, Sym, formula, names, postorder, substitute
-from .least_squares import EPS, Normal, Triangle, normal_of, triangle
+from .expr import Expr
+from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
+from .model import SCALE, Model, response_name, weight_name
 from .precise import meant, precise
-from .units import Unit, locations, units
 
 Vector = np.ndarray[Any, Any]
-
-ROBUST = {
-    "huber": (
-        "(where (<= (abs r) s) r (* (sign r) (sqrt (- (* 2 s (abs r)) (** s 2)))))",
-        1.345,
-        "squares within the scale, absolute values beyond (Huber 1964)",
-    ),
-    "soft-l1": (
-        "(* r (sqrt (/ 2 (+ 1 (sqrt (+ 1 (** (/ r s) 2)))))))",
-        1.0,
-        "a smooth passage from squares to absolute values",
-    ),
-    "cauchy": (
-        "(/ r (sqrt (exprel (log1p (** (/ r s) 2)))))",
-        2.385,
-        "the logarithm of 1 + r²: far points hardly count",
-    ),
-}
-"""Robust losses: the residual whose square is the loss, of a residual r and a scale s; and the scale
-in deviations at which it is 95 % efficient for normal errors (1 where that has no meaning)."""
-
-SCALE = " scale"
-"""Names with a blank are no names of the language: the scale of a robust loss, and columns."""
-
-
-def response_name(k: int) -> str:
-    """The column of the k-th response."""
-    return f" y{k}"
-
-
-def weight_name(k: int) -> str:
-    """The column of weights of the k-th response."""
-    return f" w{k}"
-
-
-def _call(op: str, *args: Expr) -> Expr:
-    return Call(OPS[op], args)
-
-
-@lru_cache(maxsize=32)
-def model_of(
-    models: tuple[Expr, ...],
-    params: tuple[str, ...],
-    bounded: tuple[str, ...],
-    weighted: bool,
-    loss: str | None,
-) -> Model:
-    """The model of formulas and parameters; the last few are kept, with what was compiled."""
-    return Model(models, params, bounded, weighted, loss)
-
-
-class Model:
-    """Formulas of a fit: scalar expressions of the parameters and of columns, by row."""
-
-    def __init__(
-        self,
-        models: tuple[Expr, ...],
-        params: tuple[str, ...],
-        bounded: tuple[str, ...],
-        weighted: bool,
-        loss: str | None,
-    ) -> None:
-        self.models, self.names, self.loss, self.weighted = models, params, loss, weighted
-        self.asked = models, params, bounded, weighted, loss
-        symbols = [Sym(name) for name in params]
-        self.residuals: list[Expr] = []
-        for k, model in enumerate(models):
-            residual = _call("-", model, Sym(response_name(k)))
-            if weighted:
-                residual = _call("*", Sym(weight_name(k)), residual)
-            if loss is not None:
-                robust = formula(ROBUST[loss][0])
-                residual = substitute([robust], {Sym("r"): residual, Sym("s"): Sym(SCALE)})[0]
-            self.residuals.append(residual)
-        self.columns = [
-            n
-            for n in dict.fromkeys(n for r in self.residuals for n in names(r))
-            if n not in set(params)
-        ]
-        self.slopes = [gradient(residual, symbols) for residual in self.residuals]
-        self.couples = self._couples()
-        self.linear = self._linear(set(bounded))
-        self.others = [i for i in range(len(params)) if i not in self.linear]
-        zeros = {symbols[i]: Num(0) for i in self.linear}
-        self.offsets = substitute(self.residuals, zeros)
-        self.compiled: dict[Any, Any] = {}
-        """functions of sums over rows, by what they are compiled for"""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return model_of, self.asked
-
-    def _couples(self) -> set[tuple[int, int]]:
-        """Pairs of parameters whose mixed second derivative is not zero throughout."""
-        at = {name: i for i, name in enumerate(self.names)}
-        found = set()
-        for slopes in self.slopes:
-            for i, slope in enumerate(slopes):
-                for name in names(slope):
-                    j = at.get(name)
-                    if j is not None:
-                        found.add((min(i, j), max(i, j)))
-        return found
-
-    def _linear(self, bounded: set[str]) -> list[int]:
-        """The largest set of parameters without a second derivative among them."""
-        free = [
-            i
-            for i, name in enumerate(self.names)
-            if (i, i) not in self.couples and name not in bounded
-        ]
-
-        def apart(chosen: Sequence[int]) -> bool:
-            return not any(pair in self.couples for pair in combinations(chosen, 2))
-
-        crossed = [i for i in free if any((min(i, j), max(i, j)) in self.couples for j in free)]
-        alone = [i for i in free if i not in crossed]
-        if len(crossed) <= 12:
-            for count in range(len(crossed), 0, -1):
-                for chosen in combinations(crossed, count):
-                    if apart(chosen):
-                        return sorted([*alone, *chosen])
-            return alone
-        for i in crossed:
-            if apart([*alone, i]):
-                alone.append(i)
-        return sorted(alone)
-
-    @cached_property
-    def curvature(self) -> dict[tuple[int, int], list[Expr]]:
-        """Second derivatives of the residuals, by pairs of parameters."""
-        found: dict[tuple[int, int], list[Expr]] = {c: [] for c in sorted(self.couples)}
-        symbols = [Sym(name) for name in self.names]
-        for slopes in self.slopes:
-            for i, slope in enumerate(slopes):
-                with_i = [c for c in found if c[0] == i]
-                seconds = gradient(slope, [symbols[j] for _, j in with_i]) if with_i else []
-                for couple, second in zip(with_i, seconds, strict=True):
-                    found[couple].append(second)
-        return found
-
-    @cached_property
-    def divisors(self) -> list[Expr]:
-        """What both a parameter and a column change, and something is divided by."""
-        moving, given = set(self.names), set(self.columns)
-        found: dict[Expr, None] = {}
-        for node in postorder(*self.models):
-            if isinstance(node, Call):
-                below = None
-                if node.op.name == "/":
-                    below = node.args[1]
-                elif node.op.name == "**" and isinstance(node.args[1], Num):
-                    below = node.args[0] if float(node.args[1].value) < 0 else None
-                if below is not None:
-                    inside = set(names(below))
-                    if inside & moving and inside & given:
-                        found[below] = None
-        return list(found)
-
-    @cached_property
-    def units(self) -> dict[str, Unit]:
-        """The units of the parameters, in those of the columns."""
-        responses = [response_name(k) for k in range(len(self.models))]
-        return units(self.models, responses, self.names, self.columns)
-
-    @cached_property
-    def locations(self) -> dict[str, tuple[str, float]]:
-        """Parameters that are places along a column."""
-        return locations(self.models, self.names, self.columns)
-
-    @cached_property
-    def waves(self) -> set[str]:
-        """Parameters that sines and cosines of a column are taken of."""
-        given = set(self.columns)
-        found: set[str] = set()
-        for node in postorder(*self.models):
-            if isinstance(node, Call) and node.op.name in ("sin", "cos", "tan"):
-                inside = names(node)
-                if given & inside.keys():
-                    found |= inside.keys() & set(self.names)
-        return found
-
-    @cached_property
-    def divisor_program(self) -> Program:
-        return self.program(self.divisors)
-
-    @cached_property
-    def inputs(self) -> list[str]:
-        return [*self.names, *self.columns]
-
-    def program(self, outputs: Sequence[Expr]) -> Program:
-        """Outputs as a program over the parameters and the columns."""
-        return Program(accurate(*outputs), self.inputs)
-
-    @cached_property
-    def residual_program(self) -> Program:
-        return self.program(self.residuals)
-
-    @cached_property
-    def linear_program(self) -> Program:
-        """For each response the residual without the linear parameters, then their slopes."""
-        slopes = [[s[i] for i in self.linear] for s in self.slopes]
-        return self.program([e for o, s in zip(self.offsets, slopes, strict=True) for e in (o, *s)])
-
-    @cached_property
-    def slope_program(self) -> Program:
-        """For each response the residual, then all slopes."""
-        return self.program(
-            [e for r, s in zip(self.residuals, self.slopes, strict=True) for e in (r, *s)]
-        )
-
-    @cached_property
-    def curvature_program(self) -> Program:
-        return self.program([e for second in self.curvature.values() for e in second])
-
 
 FEW, SOME = 256, 64
 """Rows up to which residuals always get twice the digits; of more, how many are looked at."""
@@ -316,7 +96,7 @@ class Rows:
                 table[:, k * n : (k + 1) * n, (j - 1) % width] = value
             if self.linear and self.count > len(self.linear):
                 fine = np.isfinite(table).all(axis=(1, 2))
-                left = np.linalg.qr(table[fine], "r")[:, width - 1, width - 1]
+                left = root(table[fine])[:, width - 1, width - 1]
                 out[at : at + some] = np.nan
                 out[at : at + some][fine] = left**2
             else:
@@ -382,36 +162,32 @@ class Rows:
 
         Of many rows from doubles, where the rounding in a few of them is far below the noise.
         """
+        at = np.array([value.high for value in b], dtype=float)
         if self.rough is None:
             self.rough = self.rows > FEW and self._suffices(b)
+        rough_r, rough = self.jacobian(at)
         if self.rough:
-            at = np.array([value.high for value in b], dtype=float)
-            r, jacobian = self.jacobian(at)
-            squares = float(r @ r)
-            exact = bool(np.all(np.abs(r) <= self.rounding))
-            return normal_of(
-                jacobian, jacobian.T @ r, self.curving(at, r), squares, exact, np.zeros(len(at))
-            )
-        with np.errstate(all="ignore"):
-            r, slopes = self.precisely(b)
-            squares = dd.total(dd.multiply(r, r))
-            g = np.array([dd.total(dd.multiply(s, r)).high for s in slopes])
-        at = np.array([value.high for value in b], dtype=float)
-        jacobian = np.column_stack([s.high for s in slopes])
-        rough = self.jacobian(at)[1]
-        length = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
-        away = np.sqrt(np.einsum("ij,ij->j", rough - jacobian, rough - jacobian))
-        doubt = np.where(length > 0, away / np.where(length > 0, length, 1.0), 0.0)
-        exact = bool(np.all(np.abs(r.high) <= self.rounding))
-        return normal_of(jacobian, g, self.curving(at, r.high), float(squares.high), exact, doubt)
+            found = normal_of(rough, rough.T @ rough_r, float(rough_r @ rough_r))
+            r = rough_r
+        else:
+            residual, slopes = self.precisely(b)
+            r = residual.high
+            gradient = [dd.total(dd.multiply(slope, residual)).high for slope in slopes]
+            fine = np.column_stack([slope.high for slope in slopes])
+            squares = dd.total(dd.multiply(residual, residual)).high
+            found = normal_of(fine, np.array(gradient, dtype=float), float(squares))
+            away = rough - fine
+            found.doubt = np.sqrt(np.einsum("ij,ij->j", away, away)) / found.scale
+        found.curving = self.curving(at, r)
+        found.exact = bool(np.all(np.abs(r) <= self.rounding))
+        return found
 
     def _suffices(self, b: Sequence[Pair]) -> bool:
         """Do doubles give the estimates to the last digits? Judged on some of the rows."""
         n = self.rows
         few = sorted(set(np.linspace(0, n - 1, SOME).astype(int).tolist()))
-        part = Rows(self.model, dict(zip(self.model.columns, (
-            v[few] if np.ndim(v) else v for v in self.values
-        ), strict=True)), len(few))  # fmt: skip
+        some = [v[few] if np.ndim(v) else v for v in self.values]
+        part = Rows(self.model, dict(zip(self.model.columns, some, strict=True)), len(few))
         at = np.array([value.high for value in b], dtype=float)
         r, slopes = part.precisely(b)
         found, rough = part.jacobian(at)
@@ -466,6 +242,11 @@ class Rows:
     def size(self) -> float:
         """The length of the weighted responses."""
         return float(np.linalg.norm(self.rounding)) / (4 * EPS)
+
+    @property
+    def scale(self) -> float:
+        """The scale of a robust loss."""
+        return float(self.values[self.model.columns.index(SCALE)])
 
     def constant(self) -> list[str]:
         """Columns that are the same in all rows."""

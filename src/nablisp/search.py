@@ -7,7 +7,7 @@ both signs. Points that a symmetry of the model makes equal are told apart by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .least_squares import (
     Bounds,
     Descent,
     Polished,
+    Residuals,
     descend,
     part,
     polish,
@@ -65,7 +66,7 @@ class Candidate:
         return self.point.normal.squares
 
 
-def judged(rows: Rows, point: Polished) -> Candidate:
+def judged(rows: Residuals, point: Polished) -> Candidate:
     """What keeps a point from being a minimum to rely on, by kind."""
     normal, free = point.normal, ~point.held
     found: dict[str, Any] = {}

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from . import parse
+from .certificate import FitResult
 from .errors import nearest
 from .expr import Expr, as_expr, names
-from .fitter import FitResult, fit
+from .fitter import fit
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin

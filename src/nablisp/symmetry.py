@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .least_squares import Bounds
-from .residuals import Model, Rows
+from .model import Model
+from .residuals import Rows
 
 Vector = np.ndarray[Any, Any]
 

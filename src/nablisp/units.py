@@ -82,8 +82,8 @@ def _applied(
         _equal(given[1] or {}, {}, solved, params)
         return {}
     if name not in _PURE:
-        for unit in given:
-            _equal(unit or {}, {}, solved, params)
+        for part in given:
+            _equal(part or {}, {}, solved, params)
     return {}
 
 

@@ -1,0 +1,354 @@
+"""From what a fit is asked to what it solves: formulas by row, checked, and their columns.
+
+Arrays are written out by element, reductions over all rows become numbers, fixed parameters theirs.
+NablispError says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .errors import NablispError, nearest
+from .evaluate import ROWS, evaluate
+from .expr import Call, Expr, Num, Sym, as_expr, names, postorder, substitute
+from .least_squares import Bounds
+from .model import ROBUST, Model, model_of, response_name, weight_name
+from .options import in_range
+from .printer import brief, element
+from .shapes import ShapeEnv, is_boolean, shape_of, show
+from .unroll import unroll
+
+Vector = np.ndarray[Any, Any]
+
+MOST = 500
+"""Parameters, element by element, that a fit takes; train takes more."""
+
+FIT_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "scale": (lambda v: 0 < v < np.inf, "a positive number"),
+    "starts": (lambda v: 0 <= v <= 1e6 and v == int(v), "a whole number from 0"),
+}
+"""What the options that are numbers may be, beside those of `options.RANGES`."""
+
+
+def in_fit_range(name: str, value: Any) -> Any:
+    """The value of an option, or NablispError "value" that says what it may be."""
+    if name not in FIT_RANGES:
+        return in_range(name, value)
+    fits, words = FIT_RANGES[name]
+    if isinstance(value, (bool, np.ndarray)) or not fits(value):
+        raise NablispError("value", f":{name} must be {words}, not {brief(value)}")
+    return int(value) if words.startswith("a whole") else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to fit; see `fit`."""
+
+    sigma: tuple[Expr, ...] | None = None
+    weights: tuple[Expr, ...] | None = None
+    loss: str | None = None
+    scale: float | None = None
+    starts: int | None = None
+    bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
+    seconds: float | None = None
+    threads: int | None = None
+
+
+@dataclass
+class Problem:
+    """A fit, checked: models as scalar formulas by row, and everything they are evaluated on."""
+
+    models: tuple[Expr, ...]
+    shown: tuple[Expr, ...]
+    """the models as formulas of the parameters' elements, for reading"""
+    responses: tuple[Expr, ...]
+    titles: tuple[str, ...]
+    weights: tuple[Expr, ...] | None
+    params: dict[str, Any]
+    """what is fitted, with its start"""
+    shapes: dict[str, tuple[int, ...]]
+    scalars: tuple[str, ...]
+    """the parameters' elements, as the formulas name them"""
+    bounds: Bounds
+    start: Vector
+    columns: Any
+    options: FitOptions
+
+    @property
+    def measure(self) -> str:
+        """What the residual standard deviation is called."""
+        if self.options.sigma is not None:
+            return "root of the reduced chi square"
+        return "scale" if self.options.loss else "residual standard deviation"
+
+    @cached_property
+    def elements(self) -> list[str]:
+        """The columns' elements that are used, as the formulas name them."""
+        roots = (*self.models, *self.responses, *(self.weights or ()))
+        inside = {name for root in roots for name in names(root)}
+        return sorted(name for name in inside if name.partition("#")[0] in self.columns)
+
+    @property
+    def inside(self) -> list[str]:
+        """The columns that are used."""
+        return list(dict.fromkeys(name.partition("#")[0] for name in self.elements))
+
+    @cached_property
+    def model(self) -> Model:
+        limited = [
+            name
+            for name, low, high in zip(self.scalars, self.bounds.low, self.bounds.high, strict=True)
+            if np.isfinite(low) or np.isfinite(high)
+        ]
+        loss = self.options.loss
+        return model_of(self.models, self.scalars, tuple(limited), self.weights is not None, loss)
+
+    def values(self, columns: Mapping[str, Any], rows: int) -> dict[str, Any]:
+        """What formulas by row are evaluated on: elements of columns, responses, weights."""
+        found: dict[str, Any] = {name: _element(columns, name) for name in self.elements}
+        env = {**found, ROWS: rows}
+        for k, response in enumerate(self.responses):
+            found[response_name(k)] = evaluate([response], env)[0]
+        for k, weight in enumerate(self.weights or ()):
+            found[weight_name(k)] = self._weight(evaluate([weight], env)[0], self.titles[k])
+        return found
+
+    def _weight(self, given: Any, title: str) -> Any:
+        """What a residual is multiplied by: one over a deviation, or the root of a weight."""
+        if self.options.sigma is not None:
+            if not np.all(np.greater(given, 0)):
+                raise NablispError("data", f"a standard deviation of {title} is not positive")
+            return np.divide(1.0, given)
+        if not np.all(np.greater_equal(given, 0)):
+            raise NablispError("data", f"a weight of {title} is negative")
+        return np.sqrt(given)
+
+    def _title(self, name: str) -> str:
+        """What a value that formulas are evaluated on is called."""
+        for k, title in enumerate(self.titles):
+            if name == response_name(k):
+                return title
+            if name == weight_name(k):
+                return f"the weight of {title}"
+        return name.partition("#")[0]
+
+    def check_finite(self, values: Mapping[str, Any], rows: int, first: int = 0) -> None:
+        """NablispError "data" for a value that is not finite; `first` is the number of row 0."""
+        for name, value in values.items():
+            bad = ~np.isfinite(value)
+            if np.any(bad):
+                at = int(np.argwhere(np.broadcast_to(bad, rows))[0][0])
+                shown = element(float(np.broadcast_to(value, rows)[at]))
+                raise NablispError(
+                    "data",
+                    f"{self._title(name)} is {shown} at row {first + at}",
+                    hint='leave such rows out: (data "file.csv" :missing drop) does, for empty '
+                    "cells",
+                )
+
+
+def posed(
+    responses: Sequence[Expr],
+    models: Sequence[Expr],
+    params: Mapping[str, Any],
+    columns: Any,
+    options: FitOptions,
+) -> Problem:
+    """What is asked, checked; NablispError says what is wrong with it."""
+    if len(responses) != len(models):
+        raise NablispError(
+            "arity",
+            f"there are {len(responses)} responses and {len(models)} models",
+            hint="(fit [y1 y2] [m1 m2])",
+        )
+    if options.loss is not None and options.loss not in ROBUST:
+        close = nearest(options.loss, ROBUST)
+        raise NablispError(
+            "value",
+            f"there is no robust loss called {options.loss}",
+            hint=f"did you mean {close}?" if close else f"there are {', '.join(ROBUST)}",
+        )
+    if options.sigma is not None and options.weights is not None:
+        raise NablispError(
+            "value", ":sigma and :weights exclude each other", hint="1/sigma² is a weight"
+        )
+    for what in (options.sigma, options.weights):
+        if what is not None and len(what) != len(responses):
+            raise NablispError(
+                "arity", f"there are {len(responses)} responses, and {len(what)} weights"
+            )
+    for name in options.fixed:
+        if name not in params:
+            close = nearest(name, params)
+            raise NablispError(
+                "unbound-name",
+                f":fixed names {name}, which is no parameter",
+                hint=f"did you mean {close}?" if close else "",
+            )
+    inside = {name for model in models for name in names(model)}
+    moving = {n: v for n, v in params.items() if n in inside and n not in options.fixed}
+    shapes: ShapeEnv = {
+        **{name: tuple(np.shape(value)) for name, value in params.items()},
+        **{name: ("rows", *columns.shape_of(name)[1:]) for name in columns},
+    }
+    _check(responses, models, params, moving, shapes, options)
+    weights = options.sigma if options.sigma is not None else options.weights
+    given: dict[Expr, Expr] = {Sym(n): as_expr(v) for n, v in params.items() if n not in moving}
+    models = substitute(models, given)
+    own = {n: tuple(np.shape(v)) for n, v in moving.items()}
+    count = sum(int(np.prod(shape)) for shape in own.values())
+    if count > MOST:
+        raise NablispError(
+            "limit",
+            f"this model has {count:,} parameters, and fit takes {MOST}",
+            hint="train has no such limit: (train (mse (model x) y) :by lbfgs)",
+        )
+    cells, targets, weighing, titles = [], [], [], []
+    for k, (response, model) in enumerate(zip(responses, models, strict=True)):
+        found = [_cells(e, shapes) for e in (model, response)]
+        each = [_cells(weights[k], shapes)] if weights is not None else []
+        size = max(len(part) for part in (*found, *each))
+        for part in (*found, *each):
+            part.extend(part * (size - 1) if len(part) == 1 else [])
+        cells += found[0]
+        targets += found[1]
+        weighing += each[0] if each else []
+        titles += [brief(responses[k]) + (f"[{i}]" if size > 1 else "") for i in range(size)]
+    cells, targets, weighing = (
+        _still(part, moving, columns) for part in (cells, targets, weighing)
+    )
+    start = np.concatenate([np.ravel(v).astype(float) for v in moving.values()])
+    low, high = (
+        np.concatenate(
+            [np.full(int(np.prod(own[n])), _bound(options.bounds.get(n), side)) for n in moving]
+        )
+        for side in (0, 1)
+    )
+    scalars = tuple(
+        name if not shape else f"{name}#{i}"
+        for name, shape in own.items()
+        for i in range(int(np.prod(shape)))
+    )
+    return Problem(
+        tuple(cells),
+        tuple(cells),
+        tuple(targets),
+        tuple(titles),
+        tuple(weighing) if weights is not None else None,
+        moving,
+        own,
+        scalars,
+        Bounds(low, high),
+        start,
+        columns,
+        options,
+    )
+
+
+def _bound(pair: tuple[float | None, float | None] | None, side: int) -> float:
+    value = None if pair is None else pair[side]
+    return (np.inf if side else -np.inf) if value is None else float(value)
+
+
+def _cells(root: Expr, shapes: ShapeEnv) -> list[Expr]:
+    """An expression of any shape as scalar ones by row."""
+    try:
+        return list(unroll([root], shapes)[0].ravel())
+    except NablispError as error:
+        if error.kind == "unavailable":
+            error.message = (
+                f"fit takes models by row: {error.message.replace('native', 'a formula by row')}"
+            )
+            error.hint = "(train …) and (minimize …) take everything"
+        raise
+
+
+def _still(roots: Sequence[Expr], moving: Mapping[str, Any], columns: Any) -> list[Expr]:
+    """Formulas in which reductions over all rows are numbers; none may hold a parameter."""
+    found: dict[Expr, Expr] = {}
+    for node in postorder(*roots):
+        if isinstance(node, Call) and node.op.shape is not None and node not in found:
+            inside = names(node)
+            for name in inside:
+                if name.partition("#")[0] in moving:
+                    raise NablispError(
+                        "unavailable",
+                        f"fit takes models by row, and {brief(node)} goes over all rows with the "
+                        f"parameter {name.partition('#')[0]} in it",
+                        hint="(train …) and (minimize …) take everything",
+                    )
+            env = {n: _element(columns, n) for n in inside}
+            value = evaluate([node], {**env, ROWS: columns.rows})[0]
+            found[node] = Num(float(value))
+    return substitute(list(roots), found)
+
+
+def _element(columns: Any, name: str) -> Any:
+    column, _, index = name.partition("#")
+    whole = columns[column]
+    return whole.reshape(len(whole), -1)[:, int(index)] if index else whole
+
+
+def _check(
+    responses: Sequence[Expr],
+    models: Sequence[Expr],
+    params: Mapping[str, Any],
+    moving: Mapping[str, Any],
+    shapes: ShapeEnv,
+    options: FitOptions,
+) -> None:
+    """Refuse what cannot be a fit."""
+    if not moving:
+        raise NablispError(
+            "value",
+            "the model depends on no parameter that is free"
+            if params
+            else "the model depends on no parameter: none is declared",
+            hint="" if params else "declare some: (params a b)",
+        )
+    everything = [*responses, *models, *(options.sigma or ()), *(options.weights or ())]
+    for root in everything:
+        for name in names(root):
+            if name not in shapes:
+                close = nearest(name, shapes)
+                raise NablispError(
+                    "unbound-name",
+                    f"{name} has no value: it is neither parameter nor column",
+                    hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
+                )
+        if is_boolean(root):
+            raise NablispError("type", f"{brief(root)} is true or false, and a fit is of numbers")
+    for root in (*responses, *(options.sigma or ()), *(options.weights or ())):
+        held = [name for name in names(root) if name in params]
+        if held:
+            raise NablispError(
+                "value",
+                f"{brief(root)} holds the parameter {held[0]}, and responses and weights are given",
+                hint="what is to be estimated belongs into the model",
+            )
+    for response, model in zip(responses, models, strict=True):
+        a, b = shape_of(response, shapes), shape_of(model, shapes)
+        if a[:1] != ("rows",):
+            raise NablispError(
+                "shape",
+                f"the response {brief(response)} has shape {show(a)}: it needs one value per row",
+                hint="(data y [1 2 3]) declares a column",
+            )
+        if b and b != a:
+            raise NablispError(
+                "shape",
+                f"the response {brief(response)} has shape {show(a)}, the model {brief(model)} "
+                f"{show(b)}",
+            )
+    for name, start in moving.items():
+        if not np.isfinite(start).all():
+            raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
+        low, high = options.bounds.get(name, (None, None))
+        if low is not None and high is not None and low > high:
+            raise NablispError("value", f"the bounds of {name} are the wrong way round")

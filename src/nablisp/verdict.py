@@ -1,0 +1,274 @@
+"""From a judged point to a result: status and words, estimates and their errors.
+
+What the data leave open is named: a parameter without effect, or the sum, difference, product or
+quotient that alone is determined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .blocks import Blocks
+from .certificate import FitResult
+from .printer import brief, element
+from .problem import Problem
+from .residuals import Rows
+from .search import Candidate, Search
+
+Vector = np.ndarray[Any, Any]
+
+
+def certified(
+    problem: Problem,
+    rows: Rows | Blocks,
+    candidate: Candidate,
+    search: Search,
+    remarks: list[str],
+) -> FitResult:
+    point, options = candidate.point, problem.options
+    normal, at = point.normal, point.at
+    shown = scalar_names(problem.shapes)
+    count = rows.weighed
+    free = int((~point.held).sum())
+    dof = count - free
+    exact = normal.exact
+    open_ = errors(candidate, shown, count, lambda there: rows.alike(at, there))
+    squares = normal.squares
+    sd = float(np.sqrt(squares / dof)) if dof > 0 else None
+    why = ""
+    cov = None
+    if dof <= 0:
+        why = f"{count} rows and {free} parameters leave {max(dof, 0)} degrees of freedom"
+    elif open_.inverse is None:
+        why = "the data do not determine the parameters"
+    elif options.loss is not None:
+        cov = rows.sandwich(at, normal, ~point.held) * (count / dof)
+        sd = rows.scale
+    else:
+        cov = open_.inverse * (1.0 if options.sigma is not None else squares / dof)
+    se = None
+    if cov is not None:
+        with np.errstate(all="ignore"):
+            se = dict(zip(shown, np.sqrt(np.diag(cov)).tolist(), strict=True))
+    status, first, more = verdict(problem, candidate, search, exact, dof, count, open_.open, shown)
+    touched = {shown[i]: float(at[i]) for i in np.flatnonzero(problem.bounds.touched(at))}
+    if status not in ("converged", "exact"):
+        remarks += [f"{name} is the same in all rows" for name in rows.constant()]
+    for name, value in touched.items():
+        remarks.append(f"{name} is at its bound, {element(value)}")
+    return FitResult(
+        status=status,
+        params=gathered(at, problem.shapes),
+        start=gathered(problem.start, problem.shapes),
+        names=shown,
+        estimates=at,
+        rss=squares,
+        dof=dof,
+        sd=sd,
+        r2=rows.r2(squares) if options.loss is None and rows.spread > 0 else None,
+        se=se,
+        cov=cov,
+        why=why,
+        gradient_norm=normal.offset if not exact else 0.0,
+        condition=normal.condition,
+        bounds=touched,
+        undetermined=open_.open,
+        first=first,
+        models=problem.shown,
+        responses=problem.titles,
+        steps=search.steps + point.steps,
+        evaluations=rows.evaluations,
+        seconds=0.0,
+        rows=rows.rows,
+        remarks=[*more, *remarks],
+        known=problem,
+    )
+
+
+def verdict(
+    problem: Problem,
+    candidate: Candidate,
+    search: Search,
+    exact: bool,
+    dof: int,
+    count: int,
+    left_open: Sequence[str],
+    shown: Sequence[str],
+) -> tuple[str, str, list[str]]:
+    """The status, the first line, and remarks: what is wrong, and what to try."""
+    by = "fit by Levenberg–Marquardt" if search.rows.others else "fit of a linear model"
+    steps = search.steps + candidate.point.steps
+    counted = f"{steps} step{'' if steps == 1 else 's'}"
+    complaints = candidate.complaints
+    if not complaints and search.lowest < candidate.squares * (1 - 1e-6):
+        complaints = {"lower": search.lowest}
+    if complaints:
+        kind, found = next(iter(complaints.items()))
+        said, cure = _COMPLAINTS[kind]
+        if kind == "undetermined":
+            parameters = len(candidate.point.at)
+            said = "; ".join(left_open[:4]) or said
+            if count < parameters:
+                said = f"{count} rows cannot determine {parameters} parameters"
+            elif exact:
+                said = f"the data are met exactly, but {said}"
+        elif kind == "rounding":
+            said = said.format(", ".join(shown[i] for i in found))
+        elif kind in ("pole", "lower"):
+            said = said.format(brief(found) if kind == "pole" else f"{found:.6g}")
+        status = "time" if search.late else "stalled"
+        return status, f"{by}: not a minimum to rely on: {said}", [cure]
+    if exact:
+        free = (
+            "0 degrees of freedom, so no standard errors"
+            if dof <= 0
+            else f"{dof} degrees of freedom"
+        )
+        return "exact", f"{by}: exact fit, {free}", []
+    return "converged", f"{by}: converged after {counted}", []
+
+
+_COMPLAINTS = {
+    "undetermined": (
+        "the data do not determine all parameters",
+        "fix one: (param a 1 :fixed true), or leave it out of the model",
+    ),
+    "curvature": (
+        "the surface is flat or a saddle here",
+        "try other starts: (fit … :starts 200), or bounds",
+    ),
+    "gradient": (
+        "the gradient is not zero to rounding",
+        "try other starts, or a model whose parts are of one size",
+    ),
+    "rounding": (
+        "the slopes by {} have no correct digits in doubles",
+        "write the model so that nothing cancels, or change its units",
+    ),
+    "step": (
+        "steps do not come to rest",
+        "try other starts: (fit … :starts 200)",
+    ),
+    "pole": (
+        "the divisor {} changes sign between the rows: a pole among the data",
+        "give bounds that keep it away, or other starts",
+    ),
+    "lower": (
+        "a lower sum of squares, {}, was met where nothing can be vouched for",
+        "the model may want a limit: a simpler one, bounds, or other starts",
+    ),
+}
+"""What speaks against a point: in words, and what to try."""
+
+
+# ---- errors of estimates -------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Errors:
+    """Covariance of the estimates, before the residuals scale it; what is open, in words."""
+
+    inverse: Vector | None
+    open: list[str]
+    loose: Vector
+    """which parameters the data do not determine"""
+
+
+def errors(
+    candidate: Candidate, names: Sequence[str], rows: int, same: Callable[[Vector], bool]
+) -> Errors:
+    """(JᵀJ)⁻¹ in the parameters that are free and determined; inf for the others.
+
+    `same` says whether a point has the same residuals.
+    """
+    point = candidate.point
+    normal, free = point.normal, ~point.held
+    count = len(names)
+    weak = candidate.complaints.get("undetermined", np.zeros((0, count)))
+    loose = np.zeros(count, dtype=bool)
+    if len(weak):
+        size = np.abs(weak) * normal.scale
+        loose = np.max(size / np.maximum(size.max(axis=1, keepdims=True), 1e-300), axis=0) > 1e-6
+    if rows < count:
+        return Errors(None, combinations(weak, point.at, names, same), loose)
+    fixed = free & ~loose
+    out = np.zeros((count, count))
+    if fixed.any():
+        _, s, vt = np.linalg.svd(normal.r[:, free], full_matrices=False)
+        keep = s > s[0] * 1e-13
+        half = (vt[keep].T / s[keep]) / normal.scale[free][:, None]
+        inner = half @ half.T
+        out[np.ix_(free, free)] = inner
+    out[loose, :] = out[:, loose] = 0.0
+    out[loose, loose] = np.inf
+    out[~free, ~free] = np.nan
+    return Errors(out, combinations(weak, point.at, names, same), loose)
+
+
+def combinations(
+    weak: Vector, at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
+) -> list[str]:
+    """Directions in which the fit does not change, as words about parameters."""
+    found = []
+    for direction in weak:
+        size = np.abs(direction) / (np.abs(at) + np.abs(direction).max())
+        inside = sorted(int(i) for i in np.flatnonzero(size > 1e-6 * size.max()))
+        found.append(_direction(inside, at, names, same))
+    return list(dict.fromkeys(found))
+
+
+_PAIRS: tuple[tuple[str, Callable[[float, float], tuple[float, float]]], ...] = (
+    ("only the sum {} + {} is determined", lambda a, b: (a + _far(a), b - _far(a))),
+    ("only the difference {} - {} is determined", lambda a, b: (a + _far(a), b + _far(a))),
+    ("only the product {} {} is determined", lambda a, b: (2 * a, b / 2)),
+    ("only the quotient {}/{} is determined", lambda a, b: (2 * a, 2 * b)),
+)
+"""What two parameters may determine together: in words, and a move that would not change it."""
+
+
+def _far(value: float) -> float:
+    return abs(value) or 1.0
+
+
+def _direction(
+    inside: list[int], at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
+) -> str:
+    if len(inside) == 1:
+        return f"{names[inside[0]]} has no effect on the fit"
+    if len(inside) == 2:
+        i, j = inside
+        for words, move in _PAIRS:
+            there = at.copy()
+            there[i], there[j] = move(at[i], at[j])
+            if (there != at).all(where=[k in inside for k in range(len(at))]) and same(there):
+                return words.format(names[i], names[j])
+    listed = ", ".join(names[i] for i in inside[:6])
+    more = f" and {len(inside) - 6} more" if len(inside) > 6 else ""
+    return f"a combination of {listed}{more} is not determined"
+
+
+def gathered(values: Vector, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """A vector as parameters by name: numbers and arrays."""
+    found: dict[str, Any] = {}
+    at = 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape)) if shape else 1
+        part = values[at : at + size]
+        found[name] = part.reshape(shape).copy() if shape else float(part[0])
+        at += size
+    return found
+
+
+def scalar_names(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """The names of the entries, as a table shows them: `b`, `w[0]`, `W[1 2]`."""
+    found: list[str] = []
+    for name, shape in shapes.items():
+        if not shape:
+            found.append(name)
+        else:
+            found += [f"{name}[{' '.join(map(str, at))}]" for at in np.ndindex(*shape)]
+    return tuple(found)
