@@ -399,7 +399,7 @@ def test_blocks_give_what_whole_columns_give(backend: str, monkeypatch: pytest.M
     y = 2 * np.exp(-(((x - 4) / 1.3) ** 2)) + 0.5 + 0.1 * random.normal(size=5_000)
     data = {"x": x, "y": y, "w": 1 + (x > 5)}
     model = parse("(+ (* a (exp (- (** (/ (- x m) s) 2)))) c)")
-    start = {"a": 1, "m": 3, "s": 1, "c": 0}
+    start = {"c": 0, "a": 1, "m": 3, "s": 1}
     whole = fit("y", model, start, data=data, weights="w")
     monkeypatch.setattr(fitter, "LARGE", 1_000)
     monkeypatch.setattr(fitter, "SAMPLES", (200, 400))

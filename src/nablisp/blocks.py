@@ -22,12 +22,15 @@ from .expr import OPS, Call, Expr, Num, Sym
 from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
 from .model import Model, response_name, weight_name
 from .residuals import Rows
+from .rounding import error_formulas
 
 Vector = np.ndarray[Any, Any]
 Block = tuple[dict[str, Any], int]
 
 FEW = 16
 """Parameters up to which sums are compiled; beyond, matrices are as fast."""
+SURE = 1e-9
+"""The largest relative error of a slope that doubles suffice for."""
 CALLS = 8
 """Passes that a fit takes, about."""
 
@@ -53,9 +56,11 @@ class Blocks:
         rows: int,
         threads: int | None,
         most: int = 0,
+        backend: str | None = None,
     ) -> None:
         self.model, self.passes, self.sample = model, passes, sample
-        self.rows, self.most, self.threads = rows, max(rows, most), threads
+        self.rows, self.most = rows, max(rows, most)
+        self.threads, self.backend = threads, backend
         self.others = list(range(len(model.names)))
         self.evaluations = 0
         self.before: tuple[Vector, Vector] | None = None
@@ -68,7 +73,22 @@ class Blocks:
 
         Sums are about the sample's mean, so that the spread about the true one loses nothing.
         """
-        given, outputs, middles = self._given(self.sample), [], []
+        given = self.sample.given
+        responses = range(len(self.model.residuals))
+        middle = np.array([float(np.mean(given[response_name(k)])) for k in responses])
+        names = [f" c{k}" for k in responses]
+        sums = self._compiled("facts", self._moments, names)(*middle).reshape(len(middle), -1).T
+        first, second = sums[:2]
+        total = np.full(len(middle), float(self.rows))
+        weighed, total = sums[2:] if self.model.weighted else (total, total)
+        spread = second - np.divide(first**2, total, out=np.zeros_like(total), where=total > 0)
+        size = second + 2 * middle * first + total * middle**2
+        found = {"weighed": weighed, "spread": spread, "size": size}
+        return {name: float(values.sum()) for name, values in found.items()}
+
+    def _moments(self) -> list[Expr]:
+        """Sums of the responses about a middle, and of the weights."""
+        outputs = []
         for k in range(len(self.model.residuals)):
             away = _call("-", Sym(response_name(k)), Sym(f" c{k}"))
             terms = [away, _call("*", away, away)]
@@ -77,21 +97,8 @@ class Blocks:
                 zero = _call("where", _call("=", w, Num(0)), Num(0), Num(1))
                 square = _call("*", w, w)
                 terms = [*(_call("*", square, term) for term in terms), zero, square]
-            outputs += [_call("sum", term) for term in terms]
-            middles.append(float(np.mean(given[response_name(k)])))
-        middle, n = np.array(middles), float(self.rows)
-        names = [f" c{k}" for k in range(len(middles))]
-        sums = self._compiled("facts", outputs, names)(*middles).reshape(len(middles), -1).T
-        first, second = sums[:2]
-        weighed, total = sums[2:] if self.model.weighted else (np.full(len(middles), n),) * 2
-        spread = second - np.divide(first**2, total, out=np.zeros_like(total), where=total > 0)
-        size = second + 2 * middle * first + total * middle**2
-        found = {"weighed": weighed, "spread": spread, "size": size}
-        return {name: float(values.sum()) for name, values in found.items()}
-
-    @staticmethod
-    def _given(rows: Rows) -> dict[str, Any]:
-        return dict(zip(rows.model.columns, rows.values, strict=True))
+            outputs += [self.model.summed(term) for term in terms]
+        return outputs
 
     @property
     def weighed(self) -> int:
@@ -127,39 +134,69 @@ class Blocks:
 
     # ---- sums ------------------------------------------------------------------------------------
 
-    def _compiled(self, kind: str, outputs: Sequence[Expr], scalars: Sequence[str]) -> Any:
-        """A function of scalars and columns to sums; kept with the model."""
-        given = self._given(self.sample)
+    def _compiled(
+        self, kind: str, outputs: Callable[[], Sequence[Expr]], scalars: Sequence[str]
+    ) -> Callable[..., Vector]:
+        """A function of scalars and columns to sums; compiled once for a model."""
+        given = self.sample.given
         columns = [n for n in self.model.columns if np.ndim(given[n])]
         fixed = [n for n in self.model.columns if not np.ndim(given[n])]
-        key = kind, tuple(columns), self.threads, self.most > backends.THREADED
+        threads = self.threads if self.most >= backends.THREADED else 1
+        key = kind, tuple(columns), threads, self.backend or self.most >= backends.THREADED
         found = self.model.compiled.get(key)
         if found is None:
             inputs = [*scalars, *fixed, *columns, ROWS]
             found = self.model.compiled[key] = backends.compile(
-                accurate(*outputs),
+                accurate(*outputs()),
                 inputs,
                 dict.fromkeys(columns, ("rows",)),
                 rows=self.most,
                 calls=CALLS,
-                threads=self.threads,
+                threads=threads,
+                backend=self.backend,
             )
         fixed_values = [float(given[n]) for n in fixed]
 
         def total(*args: float) -> Vector:
             self.evaluations += 1
-            out = np.zeros(len(outputs))
+            out: Any = 0.0
             for values, rows in self.passes():
                 parts = [values[n] for n in columns]
-                out += np.array(found(*args, *fixed_values, *parts, float(rows)), dtype=float)
-            return out
+                out = out + np.array(found(*args, *fixed_values, *parts, float(rows)), dtype=float)
+            return np.atleast_1d(out)
 
         return total
 
     def squares(self, b: Vector) -> float:
         """The sum of squared residuals."""
-        outputs = [_call("sum", _call("*", r, r)) for r in self.model.residuals]
-        return float(self._compiled("squares", outputs, self.model.names)(*b.tolist()).sum())
+        found = self._compiled("squares", self._squares, self.model.names)(*b.tolist())
+        return float(found.sum())
+
+    def _squares(self) -> list[Expr]:
+        return [self.model.summed(_call("*", r, r)) for r in self.model.residuals]
+
+    def sure(self, b: Vector, normal: Normal) -> bool:
+        """Do doubles carry the estimates to the last digits, by the bounds of their rounding?
+
+        The slopes must have correct digits, and the residuals' errors, being random, move no
+        estimate by more than a unit in its last place.
+        """
+        found = self._compiled("sure", self._errors, self.model.names)(*b.tolist())
+        slopes, off = found[:-1], float(np.sqrt(found[-1]))
+        if not np.all(np.sqrt(slopes) <= SURE * normal.scale):
+            return False
+        spread = np.sqrt(np.diag(normal.covariance()))  # a unit of every residual moves them so
+        return bool(np.all(spread * off / np.sqrt(self.rows) <= 2 * EPS * np.abs(b)))
+
+    def _errors(self) -> list[Expr]:
+        """Sums of the squared bounds of slopes and residuals."""
+        model = self.model
+        roots = [e for r, s in zip(model.residuals, model.slopes, strict=True) for e in (*s, r)]
+        found = error_formulas(accurate(*roots))
+        width = len(model.names) + 1
+        sums = [model.summed(_call("*", e, e)) for e in found]
+        columns = [sums[k::width] for k in range(width)]
+        return [_call("+", *part) if len(part) > 1 else part[0] for part in columns]
 
     def project(self, b: Vector) -> tuple[Vector, float]:
         """The point itself, since no parameter is eliminated; and the sum of squares."""
@@ -198,9 +235,10 @@ class Blocks:
             r, inverse = np.eye(p), np.diag(1 / scale)
         upper = [(i, j) for j in range(p) for i in range(j + 1)]
         couples = list(model.curvature)
-        found = self._compiled(
-            "normal", self._sums(upper, couples), [*model.names, *(f" t{i} {j}" for i, j in upper)]
-        )(*b.tolist(), *(inverse[i, j] for i, j in upper))
+        scalars = [*model.names, *(f" t{i} {j}" for i, j in upper)]
+        found = self._compiled("normal", lambda: self._sums(upper, couples), scalars)(
+            *b.tolist(), *(inverse[i, j] for i, j in upper)
+        )
         products, rest = found[: len(upper)], found[len(upper) :]
         gram = np.zeros((p, p))
         for (i, j), value in zip(upper, products, strict=True):
@@ -229,7 +267,7 @@ class Blocks:
             cells += [_call("*", v, residual) for v in u]
             cells += [_call("*", residual, residual)]
             cells += [_call("*", residual, model.curvature[c][k]) for c in couples]
-            parts.append([_call("sum", cell) for cell in cells])
+            parts.append([model.summed(cell) for cell in cells])
         return [
             _call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)
         ]

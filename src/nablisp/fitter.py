@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import data as table
+from . import sprint
 from .blocks import Block, Blocks, known
 from .certificate import FitResult
 from .columns import Columns
@@ -30,6 +32,8 @@ from .symmetry import nearest_image, symmetries
 from .trouble import trouble
 from .verdict import certified
 
+HOT = 0.3
+"""Seconds that fits of a model have taken after which they get machine code of their own."""
 LARGE = 16_384
 """Rows up to which a fit holds all slopes."""
 SAMPLES = 2_048, 65_536
@@ -140,27 +144,89 @@ def fitted(
 
 def _solved(problem: Problem, began: float) -> FitResult:
     """The fit of all rows; of many, after that of a sample of them."""
-    limit, threads = problem.options.seconds, problem.options.threads
-    count, model = problem.columns.rows, problem.model
+    limit = problem.options.seconds
 
     def tick() -> bool:
         return limit is not None and time.perf_counter() - began > limit
 
+    count, model = problem.columns.rows, problem.model
+    start = problem.bounds.clip(problem.start)
     if count <= LARGE:
         values = known(problem.values(problem.columns, count))
         rows = _rows(problem, values, count)
-        candidate, search, remarks = _small(problem, rows, problem.bounds.clip(problem.start), tick)
+        if model.spent > HOT and (found := _quick(problem, rows, rows, start)):
+            return certified(problem, *found, [])
+        candidate, search, remarks = _small(problem, rows, start, tick)
+        model.spent += time.perf_counter() - began
         return certified(problem, rows, candidate, search, remarks)
+    if model.spent > HOT and not problem.columns.streamed:
+        few = _sampled(problem, problem.columns)
+        whole = Rows(model, {**_whole(problem, few), SCALE: few.scale}, count)
+        if found := _quick(problem, few, whole, start):
+            return certified(problem, *found, [])
     some = table.as_columns(problem.columns.sample(problem.inside, SAMPLES[1], 0))
-    sample = table.as_columns(some.sample(problem.inside, SAMPLES[0], 0))
-    few = _rows(problem, known(problem.values(sample, sample.rows)), sample.rows)
-    candidate, search, remarks = _small(problem, few, problem.bounds.clip(problem.start), tick)
+    few = _sampled(problem, some)
+    candidate, search, remarks = _small(problem, few, start, tick)
+    threads = problem.options.threads
     if count > 4 * some.rows:
         between = Blocks(model, _passes(problem, some, few), few, some.rows, threads, count)
         point = polish(between, candidate.point.at, problem.bounds, 3)
         candidate = candidate if point is None else Candidate(point)
     blocks = Blocks(model, _passes(problem, problem.columns, few), few, count, threads)
-    return certified(problem, blocks, *_large(problem, blocks, candidate, search), remarks)
+    candidate, search = _large(problem, blocks, candidate, search)
+    model.spent += time.perf_counter() - began
+    return certified(problem, blocks, candidate, search, remarks)
+
+
+def _sampled(problem: Problem, columns: Any) -> Rows:
+    """The problem on some of its rows."""
+    sample = columns.sample(problem.inside, SAMPLES[0], 0)
+    count = len(next(iter(sample.values())))
+    return _rows(problem, known(problem.values(sample, count)), count)
+
+
+def _quick(
+    problem: Problem, few: Rows, whole: Rows, start: Vector
+) -> tuple[Blocks, Candidate, Search] | None:
+    """The fit in machine code alone, first of a few rows; None where anything is out of order."""
+    model, threads = problem.model, problem.options.threads
+    free = problem.options.starts is None and not problem.bounds.any
+    if not free or len(model.names) > sprint.FEW or model.compiled.get("unsure"):
+        return None
+    descent = sprint.sprint(model, start, few.given, few.rows, threads)
+    if descent is None or descent.rough:
+        return None
+    last = descent
+    if whole is not few:
+        last = sprint.sprint(model, descent.b, whole.given, whole.rows, threads) or descent
+    blocks = Blocks(model, partial(_once, whole), few, whole.rows, threads, backend="native")
+    point = polish(blocks, last.b, problem.bounds)
+    if point is None:
+        return None
+    search = Search(few, start, problem.bounds)
+    search.descent, search.steps = (
+        descent,
+        descent.steps + (last.steps if last is not descent else 0),
+    )
+    candidate = judged(blocks, point)
+    if search.treacherous(candidate, blocks.r2(candidate.squares)):
+        return None
+    some = Blocks(model, partial(_once, few), few, few.rows, 1, backend="native")
+    if not some.sure(point.at, point.normal if whole is few else some.normal(point.b)):
+        model.compiled["unsure"] = True
+        return None
+    image = _image(few, candidate, start, problem.bounds)
+    return None if image is not candidate else (blocks, candidate, search)
+
+
+def _once(rows: Rows) -> Iterator[Block]:
+    """Rows in memory as one block."""
+    yield rows.given, rows.rows
+
+
+def _whole(problem: Problem, few: Rows) -> dict[str, Any]:
+    """The values of all rows, in memory."""
+    return known(problem.values(problem.columns, problem.columns.rows))
 
 
 def _small(
@@ -208,10 +274,10 @@ def _large(
 
 def _passes(problem: Problem, columns: Any, few: Rows) -> Callable[[], Iterator[Block]]:
     """What yields the values of columns, block by block; in memory they are one block."""
-    scale = dict(zip(few.model.columns, few.values, strict=True)).get(SCALE, 1.0)
+    scale = few.scale
     if not columns.streamed:
         whole = known({**problem.values(columns, columns.rows), SCALE: scale})
-        return lambda: iter([(whole, columns.rows)])
+        return partial(_once, Rows(problem.model, whole, columns.rows))
 
     def blocks() -> Iterator[Block]:
         for block in columns.blocks(problem.inside):
@@ -281,7 +347,10 @@ def _image(rows: Rows, candidate: Candidate, start: Vector, bounds: Bounds) -> C
     at = candidate.point.at
     if np.all(np.abs(at - start) <= 0.5 * np.abs(start)) or not rows.others:
         return candidate
-    image = nearest_image(symmetries(rows.model, rows, at), at, start, bounds)
+    group = rows.model.compiled.get("symmetries")
+    if group is None:
+        group = rows.model.compiled["symmetries"] = symmetries(rows.model, rows, at)
+    image = nearest_image(group, at, start, bounds)
     if image is None:
         return candidate
     point = polish(rows, image, bounds)

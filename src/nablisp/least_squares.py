@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,7 +59,7 @@ def triangle(slopes: Vector, residuals: Vector) -> Triangle:
     return Triangle(found[:width, :width], found[:width, width], float(residuals @ residuals))
 
 
-@dataclass(slots=True)
+@dataclass
 class Normal:
     """All that Newton's method asks of a point: slopes J = Q R D, gradient Jᵀr, Σ r ∇²r, |r|²."""
 
@@ -76,7 +77,7 @@ class Normal:
     doubt: Vector = field(default_factory=lambda: np.zeros(1))
     """relative errors of the columns of J in doubles"""
 
-    @property
+    @cached_property
     def offset(self) -> float:
         """How far the residuals lean towards the slopes: |Qᵀr|/|r|, 0 at a stationary point."""
         if not self.squares:
@@ -86,7 +87,7 @@ class Normal:
         inner = (vt[keep] @ (self.gradient / self.scale)) / s[keep]
         return float(np.linalg.norm(inner) / np.sqrt(self.squares))
 
-    @property
+    @cached_property
     def singular(self) -> tuple[Vector, Vector]:
         """The singular values of J/D, descending, and the directions, as rows."""
         _, s, vt = np.linalg.svd(self.r)
@@ -175,6 +176,11 @@ class Bounds:
 
     low: Vector
     high: Vector
+
+    @property
+    def any(self) -> bool:
+        """Is there a bound?"""
+        return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
 
     def clip(self, b: Vector) -> Vector:
         return np.minimum(np.maximum(b, self.low), self.high)
@@ -292,7 +298,7 @@ class Polished:
     held: Vector
     """parameters kept at a bound"""
     move: Vector
-    """the last step"""
+    """what is left to go: the share of the last step that the next would be"""
     rises: bool
     """did the last step raise the sum of squares, or was there none?"""
     steps: int
@@ -310,7 +316,7 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
         return None
     held = bounds.held(start, normal.gradient)
     best = Polished(b, normal, held, np.full(len(b), np.inf), True, 0)
-    before = np.inf
+    before = float(np.sqrt(normal.squares))  # where a step is shorter, Newton squares its share
     for steps in range(1, limit + 1):
         move = np.zeros(len(b))
         inner = part(normal, ~held)
@@ -336,13 +342,17 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
                 for v, i, t in zip(new, inside, there, strict=True)
             ]
         length = float(np.linalg.norm(move * normal.scale))
-        left = min(1.0, length / before) if before < np.inf else 1.0  # of it the next step will be
+        left = min(1.0, length / before) if before > 0 else 1.0  # of it the next step will be
         small = bool(np.all(left * np.abs(move) <= 4 * EPS * np.abs(at)))
-        if length > before / 4 and length <= 1e-10 * float(np.linalg.norm(at * normal.scale)):
+        if (
+            steps > 1
+            and length > before / 4
+            and length <= 1e-10 * float(np.linalg.norm(at * normal.scale))
+        ):
             small = True  # steps are down to rounding
         before = length
         if small and inside is there and best.normal.offset <= STATIONARY / 10:
-            return Polished(new, normal, held, move, False, steps)
+            return Polished(new, normal, held, left * move, False, steps)
         normal = problem.normal(new)
         if not np.isfinite(normal.squares) or (
             normal.squares > best.normal.squares * (1 + 1e-9) and not small
@@ -351,7 +361,7 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
             return best
         b = new
         held = bounds.held(inside, normal.gradient)
-        best = Polished(b, normal, held, move, False, steps)
+        best = Polished(b, normal, held, left * move, False, steps)
         if small:
             return best
     return best

@@ -104,6 +104,8 @@ class Model:
         self.offsets = substitute(self.residuals, zeros)
         self.compiled: dict[Any, Any] = {}
         """functions of sums over rows, by what they are compiled for"""
+        self.spent = 0.0
+        """seconds that fits of it have taken, without machine code of its own"""
 
     def __reduce__(self) -> tuple[object, ...]:
         return model_of, self.asked
@@ -143,6 +145,12 @@ class Model:
             if apart([*alone, i]):
                 alone.append(i)
         return sorted(alone)
+
+    def summed(self, cell: Expr) -> Expr:
+        """The sum of a formula over the rows, also where it is the same in all of them."""
+        if not names(cell).keys() & set(self.columns):
+            return _call("*", cell, _call("rows"))
+        return _call("sum", cell)
 
     @cached_property
     def curvature(self) -> dict[tuple[int, int], list[Expr]]:

@@ -50,7 +50,7 @@ def sampled(rows: int, count: int, seed: int) -> Rows:
     """
     if count >= rows:
         return np.arange(rows, dtype=np.intp)
-    ends = np.arange(count + 1, dtype=np.int64) * rows // count
+    ends = np.arange(count + 1, dtype=np.int64) * rows // max(count, 1)
     bits = np.random.Philox(key=(_SAMPLED % 2**64 << 64) | seed % 2**64).random_raw(count)
     shares = (bits >> np.uint64(11)) * 2.0**-53
     return (ends[:-1] + (shares * np.diff(ends)).astype(np.int64)).astype(np.intp)

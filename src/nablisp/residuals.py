@@ -34,6 +34,7 @@ class Rows:
     def __init__(self, model: Model, columns: Mapping[str, Any], rows: int) -> None:
         self.model, self.rows = model, rows
         self.values = [columns[name] for name in model.columns]
+        self.given = dict(zip(model.columns, self.values, strict=True))
         self.linear, self.others = model.linear, model.others
         self.count = rows * len(model.residuals)
         self.evaluations = 0
@@ -207,33 +208,32 @@ class Rows:
     @cached_property
     def rounding(self) -> Vector:
         """The size of residuals that the rounding of the responses could explain."""
-        given = dict(zip(self.model.columns, self.values, strict=True))
         out = np.empty(self.count)
         for k in range(len(self.model.residuals)):
-            y = np.abs(np.broadcast_to(given.get(response_name(k), 0.0), self.rows))
+            y = np.abs(np.broadcast_to(self.given.get(response_name(k), 0.0), self.rows))
             size = np.maximum(y, 1e-3 * np.max(y, initial=0.0))
             out[k * self.rows : (k + 1) * self.rows] = (
-                4 * EPS * size * np.abs(given.get(weight_name(k), 1.0))
+                4 * EPS * size * np.abs(self.given.get(weight_name(k), 1.0))
             )
         return out
 
     @cached_property
     def weighed(self) -> int:
         """How many residuals count: those of weight 0 do not."""
-        given = dict(zip(self.model.columns, self.values, strict=True))
         zero = 0
         for k in range(len(self.model.residuals)):
-            zero += int(np.sum(np.broadcast_to(given.get(weight_name(k), 1.0), self.rows) == 0))
+            zero += int(
+                np.sum(np.broadcast_to(self.given.get(weight_name(k), 1.0), self.rows) == 0)
+            )
         return self.count - zero
 
     @cached_property
     def spread(self) -> float:
         """The sum of squares about the responses' weighted means."""
-        given = dict(zip(self.model.columns, self.values, strict=True))
         out = 0.0
         for k in range(len(self.model.residuals)):
-            y = np.broadcast_to(given[response_name(k)], self.rows)
-            w = np.broadcast_to(given.get(weight_name(k), 1.0), self.rows) ** 2
+            y = np.broadcast_to(self.given[response_name(k)], self.rows)
+            w = np.broadcast_to(self.given.get(weight_name(k), 1.0), self.rows) ** 2
             middle = float(np.sum(w * y) / np.sum(w))
             out += float(np.sum(w * (y - middle) ** 2))
         return out
@@ -246,7 +246,7 @@ class Rows:
     @property
     def scale(self) -> float:
         """The scale of a robust loss."""
-        return float(self.values[self.model.columns.index(SCALE)])
+        return float(self.given.get(SCALE, 1.0))
 
     def constant(self) -> list[str]:
         """Columns that are the same in all rows."""

@@ -216,7 +216,7 @@ class Search:
         point = polish(self.rows, descent.b, self.bounds)
         return None if point is None else judged(self.rows, point)
 
-    def treacherous(self, found: Candidate | None) -> bool:
+    def treacherous(self, found: Candidate | None, r2: float | None = None) -> bool:
         """Is the surface such that the start may have led astray?
 
         Where a step was refused, the way was long, or the fit is poor.
@@ -228,7 +228,7 @@ class Search:
             return False
         before, after = self.start[others], found.point.at[others]
         far = (before * after < 0) | (np.abs(np.log(np.abs(after / before))) > FAR) & (before != 0)
-        poor = self.rows.r2(found.squares) < POOR
+        poor = (self.rows.r2(found.squares) if r2 is None else r2) < POOR
         return descent.rough or descent.steps > LONG or poor or bool(np.any(far))
 
     def elsewhere(self, first: Candidate | None, starts: int | None = None) -> Candidate | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -172,6 +173,8 @@ class Stepper:
         names = [*self.names, *columns]
         self.program = Program(outputs, names, shapes, columns, most, counts)
         self.memory = memory = Memory(self.program, threads)
+        shapes = self.program.shapes
+        self.sizes = [prod(int(n) for n in shapes[name]) for name in self.names]
         driver(threads > 1 and (rows or 0) >= THREADED)  # once in a process: it counts here
         self.text, self.threads = self.program.text, threads
         self.seconds = perf_counter() - began
@@ -204,12 +207,14 @@ class Stepper:
         return Ran(self._state(), {n: records[:kept, i] for i, n in enumerate(emit)}, reason, taken)
 
     def _state(self) -> dict[str, Any]:
+        at, sizes = self.program.first_input, self.sizes
+        cells = self.memory.cells[at : at + sum(sizes)]
+        if len(cells) == len(sizes):
+            return dict(zip(self.names, cells.tolist(), strict=True))
         found: dict[str, Any] = {}
-        at = self.program.first_input
-        for name in self.names:
-            shape = self.program.shapes[name]
-            size = int(np.prod([int(n) for n in shape]))
-            piece = self.memory.cells[at : at + size]
+        at = 0
+        for name, size in zip(self.names, sizes, strict=True):
+            piece, shape = cells[at : at + size], self.program.shapes[name]
             found[name] = (
                 piece.reshape([int(n) for n in shape]).copy() if shape else float(piece[0])
             )

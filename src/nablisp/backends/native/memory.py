@@ -96,6 +96,9 @@ class Memory:
     def fill(self, state: Sequence[Any]) -> None:
         """Put scalars and small arrays into their cells, in the program's order."""
         at = self.program.first_input
+        if not any(isinstance(value, np.ndarray) for value in state):
+            self.cells[at : at + len(state)] = state
+            return
         for value in state:
             size = np.size(value)
             self.cells[at : at + size] = value if size == 1 else np.ravel(value)
