@@ -224,7 +224,7 @@ def test_bounds(bounds: dict[str, Any]) -> None:
 DATA = "(data x [0 1 2 3 4 5]) (data y [1 2.1 2.9 4.2 4.8 6.1]) (data k [1 1 1 1 1 1])"
 
 WORDS = [
-    ("(fit y (+ a (* b x)))", "converged", "converged after"),
+    ("(fit y (+ a (* b x)))", "converged", "fit of a linear model: converged"),
     ("(fit y (+ (* a b x) c))", "stalled", "only the product a b is determined"),
     ("(fit y (+ (* (/ a b) x) c))", "stalled", "only the quotient a/b is determined"),
     ("(fit y (+ (* a x) (* b x) c))", "stalled", "only the sum a + b is determined"),

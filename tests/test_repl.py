@@ -36,9 +36,9 @@ def test_enter_runs_what_is_finished(text: str, done: bool, depth: int) -> None:
 
 
 SUGGESTED = [
-    ("(si", "sigmoid sign simplify sin sinc sinh"),
+    ("(sig", "sigmoid sign"),
     ("(define-d", "define-derivative"),
-    ("(+ lo", "load log log-softmax log10 log1p log2 logistic logsumexp lorentzian loss"),
+    ("(+ log1", "log10 log1p"),
     ("my-", "my-column my-parameter"),
     ("(train loss :w", ":weight-decay :wrt"),
     ("(sum X :", ":axis :keep"),

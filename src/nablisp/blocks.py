@@ -230,9 +230,9 @@ class Blocks:
             rough = normal_of(first, np.zeros(p), 1.0)
             self.before = rough.scale, rough.r
         scale, r = self.before
+        if not np.abs(np.diag(r)).min() > 1e-13:  # nothing to divide by
+            r = np.eye(p)
         inverse = np.linalg.solve(r, np.eye(p)) / scale[:, None]
-        if not np.isfinite(inverse).all() or np.abs(np.diag(r)).min() < 1e-13:
-            r, inverse = np.eye(p), np.diag(1 / scale)
         upper = [(i, j) for j in range(p) for i in range(j + 1)]
         couples = list(model.curvature)
         scalars = [*model.names, *(f" t{i} {j}" for i, j in upper)]

@@ -171,7 +171,7 @@ def _solved(problem: Problem, began: float) -> FitResult:
     if count > 4 * some.rows:
         between = Blocks(model, _passes(problem, some, few), few, some.rows, threads, count)
         point = polish(between, candidate.point.at, problem.bounds, 3)
-        candidate = candidate if point is None else Candidate(point)
+        candidate = candidate if point is None else Candidate(point, steps=candidate.steps)
     blocks = Blocks(model, _passes(problem, problem.columns, few), few, count, threads)
     candidate, search = _large(problem, blocks, candidate, search)
     model.spent += time.perf_counter() - began
@@ -204,11 +204,9 @@ def _quick(
     if point is None:
         return None
     search = Search(few, start, problem.bounds)
-    search.descent, search.steps = (
-        descent,
-        descent.steps + (last.steps if last is not descent else 0),
-    )
+    search.descent = descent
     candidate = judged(blocks, point)
+    candidate.steps = descent.steps + (0 if last is descent else last.steps) + point.steps
     if search.treacherous(candidate, blocks.r2(candidate.squares)):
         return None
     some = Blocks(model, partial(_once, few), few, few.rows, 1, backend="native")
@@ -262,12 +260,13 @@ def _large(
     found = None if point is None else judged(blocks, point)
     if found is None or "step" in found.complaints or "gradient" in found.complaints:
         descent = descend(blocks, candidate.point.at, bounds, 60)
-        search.steps += descent.steps
+        candidate.steps += descent.steps
         point = polish(blocks, descent.b, bounds)
         found = found if point is None else judged(blocks, point)
     if found is None:
         _refuse_not_finite(problem)
         raise NablispError("value", "the model is not finite on all rows at what a sample gives")
+    found.steps = candidate.steps + found.point.steps
     search.lowest = np.inf  # it was of the sample
     return found, search
 
@@ -357,4 +356,5 @@ def _image(rows: Rows, candidate: Candidate, start: Vector, bounds: Bounds) -> C
     if point is None or point.normal.squares > candidate.squares * (1 + 1e-6) + 1e-300:
         return candidate
     other = judged(rows, point)
+    other.steps = candidate.steps
     return candidate if other.complaints and not candidate.complaints else other

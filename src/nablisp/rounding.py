@@ -395,7 +395,7 @@ def _solve_error(values: Sequence[Value], offs: Sequence[Value], out: Value) -> 
 __all__ = ["Bounded", "applied", "bounded", "bounds"]
 
 
-# ---- as formulas -----------------------------------------------------------------------------------
+# ---- as formulas ---------------------------------------------------------------------------------
 
 _EXACT = {"neg", "abs", "sign", "floor", "ceil", "min", "max", "relu", "clip", "where"}
 """Operations that round nothing."""
@@ -436,8 +436,9 @@ def _part(node: Call, k: int, off: Mapping[Expr, Expr]) -> Expr:
         rest = [arg for i, arg in enumerate(node.args) if i != k]
         return _call("*", error, *(_call("abs", arg) for arg in rest))
     slope = node.op.slopes[k]
-    names = dict(zip((Sym("x"), Sym("y"), Sym("z")), node.args, strict=False))
-    partial = substitute([slope], {**names, Sym("out"): node})[0]
+    names: dict[Expr, Expr] = {Sym("out"): node}
+    names.update(zip((Sym("x"), Sym("y"), Sym("z")), node.args, strict=False))
+    partial = substitute([slope], names)[0]
     return _call("*", error, _call("abs", partial))
 
 

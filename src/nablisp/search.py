@@ -60,6 +60,8 @@ class Candidate:
 
     point: Polished
     complaints: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    """the way to it"""
 
     @property
     def squares(self) -> float:
@@ -193,7 +195,6 @@ class Search:
         tick: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rows, self.start, self.bounds, self._tick = rows, start, bounds, tick
-        self.steps = 0
         self.late = False
         """was the time up before all was tried?"""
         self.lowest = np.inf
@@ -207,14 +208,17 @@ class Search:
     def first(self) -> Candidate | None:
         """What the start itself leads to; None where the model is not finite there."""
         self.descent = descent = descend(self.rows, self.start, self.bounds)
-        self.steps = descent.steps
         return self._polished(descent)
 
     def _polished(self, descent: Descent) -> Candidate | None:
         if not np.isfinite(descent.squares):
             return None
         point = polish(self.rows, descent.b, self.bounds)
-        return None if point is None else judged(self.rows, point)
+        if point is None:
+            return None
+        found = judged(self.rows, point)
+        found.steps = descent.steps + point.steps
+        return found
 
     def treacherous(self, found: Candidate | None, r2: float | None = None) -> bool:
         """Is the surface such that the start may have led astray?
@@ -283,7 +287,6 @@ class Search:
             if self.tick():
                 break
             descent = descend(self.rows, point, self.bounds, 100)
-            self.steps += descent.steps
             if np.isfinite(descent.squares) and not any(_same(descent, e) for e in ends):
                 ends.append(descent)
         ends.sort(key=lambda descent: descent.squares)

@@ -80,7 +80,7 @@ def certified(
         first=first,
         models=problem.shown,
         responses=problem.titles,
-        steps=search.steps + point.steps,
+        steps=candidate.steps,
         evaluations=rows.evaluations,
         seconds=0.0,
         rows=rows.rows,
@@ -101,8 +101,6 @@ def verdict(
 ) -> tuple[str, str, list[str]]:
     """The status, the first line, and remarks: what is wrong, and what to try."""
     by = "fit by Levenberg–Marquardt" if search.rows.others else "fit of a linear model"
-    steps = search.steps + candidate.point.steps
-    counted = f"{steps} step{'' if steps == 1 else 's'}"
     complaints = candidate.complaints
     if not complaints and search.lowest < candidate.squares * (1 - 1e-6):
         complaints = {"lower": search.lowest}
@@ -129,7 +127,7 @@ def verdict(
             else f"{dof} degrees of freedom"
         )
         return "exact", f"{by}: exact fit, {free}", []
-    return "converged", f"{by}: converged after {counted}", []
+    return "converged", f"{by}: converged", []
 
 
 _COMPLAINTS = {
