@@ -209,9 +209,9 @@ class Blocks:
         z = np.linalg.solve(r.T, normal.gradient)
         return Triangle(r, z, normal.squares)
 
-    def normal(self, b: Sequence[Pair]) -> Normal:
+    def normal(self, b: Pair) -> Normal:
         """Gradient, triangle and curvature at a point, from residuals in doubles."""
-        return self._normal(np.array([float(v.high) for v in b]))
+        return self._normal(b.high)
 
     def _normal(self, b: Vector) -> Normal:
         found = self._by_matrices(b) if len(b) > FEW else self._by_sums(b)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -270,8 +271,11 @@ def _beside(streams: Sequence[Generator[Block]], names: Sequence[str]) -> Iterat
 
 def symbol(text: object) -> str | None:
     """The name that a text is in a program, in normal form; None where it is no symbol."""
-    if not isinstance(text, str):
-        return None
+    return _symbol(text) if isinstance(text, str) else None
+
+
+@lru_cache(1024)
+def _symbol(text: str) -> str | None:
     try:
         forms = read(text)
     except NablispError:
@@ -365,7 +369,7 @@ def _column(where: str, value: Any, budget: Budget) -> Column:
 
 def _refuse_hidden(where: str, value: Any) -> None:
     """NablispError for what NumPy would turn into numbers without a word."""
-    if np.ma.is_masked(value):
+    if type(value).__name__ == "MaskedArray" and value.mask.any():
         hint = "leave out their rows, or fill them"
         raise NablispError("data", f"{where} has masked entries", hint=hint)
     dtype = getattr(value, "dtype", None)

@@ -93,6 +93,14 @@ class Normal:
         _, s, vt = np.linalg.svd(self.r)
         return s, vt
 
+    @cached_property
+    def inverse(self) -> Vector:
+        """R⁻¹; nan where there is none."""
+        try:
+            return np.linalg.solve(self.r, np.eye(len(self.r)))
+        except np.linalg.LinAlgError:
+            return np.full(self.r.shape, np.nan)
+
     @property
     def condition(self) -> float:
         """The condition number of J/D."""
@@ -104,20 +112,24 @@ class Normal:
 
         It does not depend on how parameters are scaled, or mixed; positive at a minimum.
         """
-        scaled = self.curving / np.outer(self.scale, self.scale)
-        half = _lower(self.r, scaled)
-        out = np.eye(len(self.r)) + _lower(self.r, half.T)
+        half = self.inverse / self.scale[:, None]
+        out = np.eye(len(self.r)) + half.T @ self.curving @ half
         return (out + out.T) / 2
 
     def newton(self) -> Vector:
-        """The step to where the gradient is 0."""
-        inner = _lower(self.r, self.gradient / self.scale)
-        return -_upper(self.r, np.linalg.solve(self.bend(), inner)) / self.scale
+        """The step to where the gradient is 0; nan where there is none."""
+        inner = self.inverse.T @ (self.gradient / self.scale)
+        try:
+            step = np.linalg.solve(self.bend(), inner)
+        except np.linalg.LinAlgError:
+            return np.full(len(self.scale), np.nan)
+        out: Vector = -(self.inverse @ step) / self.scale
+        return out
 
     def covariance(self) -> Vector:
         """(JᵀJ)⁻¹."""
-        inverse = _upper(self.r, np.eye(len(self.r))) / self.scale[:, None]
-        return inverse @ inverse.T
+        half = self.inverse / self.scale[:, None]
+        return half @ half.T
 
 
 def normal_of(jacobian: Vector, gradient: Vector, squares: float) -> Normal:
@@ -130,16 +142,6 @@ def normal_of(jacobian: Vector, gradient: Vector, squares: float) -> Normal:
         found = np.vstack([found, np.zeros((width - len(found), width))])
     none = np.zeros(width)
     return Normal(scale, found, gradient, np.diag(none), squares, len(jacobian), doubt=none)
-
-
-def _upper(r: Vector, right: Vector) -> Vector:
-    """R⁻¹ right."""
-    return np.linalg.solve(r, right)
-
-
-def _lower(r: Vector, right: Vector) -> Vector:
-    """R⁻ᵀ right."""
-    return np.linalg.solve(r.T, right)
 
 
 class Residuals(Protocol):
@@ -159,7 +161,7 @@ class Residuals(Protocol):
     def reduced(self, b: Vector) -> Triangle:
         """The problem in the other parameters, at the best linear ones."""
 
-    def normal(self, b: Sequence[Pair]) -> Normal:
+    def normal(self, b: Pair) -> Normal:
         """What Newton's method asks, as precisely as it is to be had."""
 
     @property
@@ -293,75 +295,61 @@ def _damped(s: Vector, z: Vector, radius: float) -> Vector:
 class Polished:
     """A point carried to the last digit, with what Newton's method saw there."""
 
-    b: list[Pair]
+    b: Pair
     normal: Normal
     held: Vector
     """parameters kept at a bound"""
     move: Vector
     """what is left to go: the share of the last step that the next would be"""
-    rises: bool
-    """did the last step raise the sum of squares, or was there none?"""
     steps: int
 
     @property
     def at(self) -> Vector:
-        return np.array([float(v.high) for v in self.b])
+        found: Vector = self.b.high
+        return found
 
 
 def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -> Polished | None:
     """Newton's method from a settled descent; None where it finds no finite point."""
-    b = [dd.pair(float(v)) for v in start]
+    b = dd.pair(start)
     normal = problem.normal(b)
     if not (np.isfinite(normal.r).all() and np.isfinite(normal.squares)):
         return None
     held = bounds.held(start, normal.gradient)
-    best = Polished(b, normal, held, np.full(len(b), np.inf), True, 0)
+    best = Polished(b, normal, held, np.full(len(start), np.inf), 0)
     before = float(np.sqrt(normal.squares))  # where a step is shorter, Newton squares its share
     for steps in range(1, limit + 1):
-        move = np.zeros(len(b))
+        move = np.zeros(len(start))
         inner = part(normal, ~held)
         if inner.condition >= UNDETERMINED:
             return best
-        try:
-            move[~held] = inner.newton()
-        except np.linalg.LinAlgError:
-            return best
+        move[~held] = inner.newton()
         if not np.isfinite(move).all():
             return best
         at = best.at
-        new = [
-            Pair(*map(float, dd.add(v, dd.pair(float(m))))) for v, m in zip(b, move, strict=True)
-        ]
-        there = np.array([v.high for v in new])
-        inside = bounds.clip(there)
-        if (inside == there).all():
-            inside = there
-        else:
-            new = [
-                v if i == t else dd.pair(float(i))
-                for v, i, t in zip(new, inside, there, strict=True)
-            ]
+        new = dd.add(b, dd.pair(move))
+        inside = bounds.clip(new.high)
+        free = bool((inside == new.high).all())
+        if not free:
+            new = Pair(inside, np.where(inside == new.high, new.low, 0.0))
         length = float(np.linalg.norm(move * normal.scale))
         left = min(1.0, length / before) if before > 0 else 1.0  # of it the next step will be
         small = bool(np.all(left * np.abs(move) <= 4 * EPS * np.abs(at)))
-        if (
-            steps > 1
-            and length > before / 4
-            and length <= 1e-10 * float(np.linalg.norm(at * normal.scale))
-        ):
+        size = float(np.linalg.norm(at * normal.scale))
+        if steps > 1 and before / 4 < length <= 1e-10 * size:
             small = True  # steps are down to rounding
         before = length
-        if small and inside is there and best.normal.offset <= STATIONARY / 10:
-            return Polished(new, normal, held, left * move, False, steps)
+        if small and free and best.normal.offset <= STATIONARY / 10:
+            return Polished(new, normal, held, left * move, steps)
         normal = problem.normal(new)
         if not np.isfinite(normal.squares) or (
             normal.squares > best.normal.squares * (1 + 1e-9) and not small
         ):
-            best.move, best.rises = move, True
+            best.move = move
             return best
         b = new
         held = bounds.held(inside, normal.gradient)
-        best = Polished(b, normal, held, left * move, False, steps)
+        best = Polished(b, normal, held, left * move, steps)
         if small:
             return best
     return best

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .least_squares import Bounds
 from .model import ROBUST, Model, model_of, response_name, weight_name
 from .options import in_range
 from .printer import brief, element
-from .shapes import ShapeEnv, is_boolean, shape_of, show
+from .shapes import Shape, ShapeEnv, is_boolean, shape_of, show
 from .unroll import unroll
 
 Vector = np.ndarray[Any, Any]
@@ -65,8 +66,6 @@ class Problem:
     """A fit, checked: models as scalar formulas by row, and everything they are evaluated on."""
 
     models: tuple[Expr, ...]
-    shown: tuple[Expr, ...]
-    """the models as formulas of the parameters' elements, for reading"""
     responses: tuple[Expr, ...]
     titles: tuple[str, ...]
     weights: tuple[Expr, ...] | None
@@ -153,6 +152,9 @@ class Problem:
                 )
 
 
+Shapes = tuple[tuple[str, Shape], ...]
+
+
 def posed(
     responses: Sequence[Expr],
     models: Sequence[Expr],
@@ -161,10 +163,61 @@ def posed(
     options: FitOptions,
 ) -> Problem:
     """What is asked, checked; NablispError says what is wrong with it."""
-    if len(responses) != len(models):
+    _check_options(len(responses), len(models), params, options)
+    inside = {name for model in models for name in names(model)}
+    moving = {n: v for n, v in params.items() if n in inside and n not in options.fixed}
+    _check_starts(params, moving, options)
+    weights = options.sigma if options.sigma is not None else options.weights
+    given: dict[Expr, Expr] = {Sym(n): as_expr(v) for n, v in params.items() if n not in moving}
+    own = {name: tuple(np.shape(value)) for name, value in params.items()}
+    shapes = {**own, **{n: ("rows", *columns.shape_of(n)[1:]) for n in columns}}
+    own = {name: own[name] for name in moving}
+    scalars = tuple(
+        name if not shape else f"{name}#{i}"
+        for name, shape in own.items()
+        for i in range(prod(shape))
+    )
+    if len(scalars) > MOST:
+        raise NablispError(
+            "limit",
+            f"this model has {len(scalars):,} parameters, and fit takes {MOST}",
+            hint="train has no such limit: (train (mse (model x) y) :by lbfgs)",
+        )
+    found = _by_row(
+        tuple(responses),
+        tuple(substitute(list(models), given) if given else models),
+        weights,
+        tuple(shapes.items()),
+        tuple(params),
+    )
+    cells, targets, weighing = (_still(part, moving, columns) for part in found[:3])
+    low, high = (
+        np.concatenate([np.full(prod(own[n]), _bound(options.bounds.get(n), side)) for n in moving])
+        for side in (0, 1)
+    )
+    return Problem(
+        cells,
+        targets,
+        found[3],
+        weighing if weights is not None else None,
+        moving,
+        own,
+        scalars,
+        Bounds(low, high),
+        np.concatenate([np.ravel(v).astype(float) for v in moving.values()]),
+        columns,
+        options,
+    )
+
+
+def _check_options(
+    responses: int, models: int, params: Mapping[str, Any], options: FitOptions
+) -> None:
+    """Refuse options that are none, or do not go together."""
+    if responses != models:
         raise NablispError(
             "arity",
-            f"there are {len(responses)} responses and {len(models)} models",
+            f"there are {responses} responses and {models} models",
             hint="(fit [y1 y2] [m1 m2])",
         )
     if options.loss is not None and options.loss not in ROBUST:
@@ -179,10 +232,8 @@ def posed(
             "value", ":sigma and :weights exclude each other", hint="1/sigma² is a weight"
         )
     for what in (options.sigma, options.weights):
-        if what is not None and len(what) != len(responses):
-            raise NablispError(
-                "arity", f"there are {len(responses)} responses, and {len(what)} weights"
-            )
+        if what is not None and len(what) != responses:
+            raise NablispError("arity", f"there are {responses} responses, and {len(what)} weights")
     for name in options.fixed:
         if name not in params:
             close = nearest(name, params)
@@ -191,64 +242,53 @@ def posed(
                 f":fixed names {name}, which is no parameter",
                 hint=f"did you mean {close}?" if close else "",
             )
-    inside = {name for model in models for name in names(model)}
-    moving = {n: v for n, v in params.items() if n in inside and n not in options.fixed}
-    shapes: ShapeEnv = {
-        **{name: tuple(np.shape(value)) for name, value in params.items()},
-        **{name: ("rows", *columns.shape_of(name)[1:]) for name in columns},
-    }
-    _check(responses, models, params, moving, shapes, options)
-    weights = options.sigma if options.sigma is not None else options.weights
-    given: dict[Expr, Expr] = {Sym(n): as_expr(v) for n, v in params.items() if n not in moving}
-    models = substitute(models, given)
-    own = {n: tuple(np.shape(v)) for n, v in moving.items()}
-    count = sum(int(np.prod(shape)) for shape in own.values())
-    if count > MOST:
+
+
+def _check_starts(
+    params: Mapping[str, Any], moving: Mapping[str, Any], options: FitOptions
+) -> None:
+    """Refuse a model without parameters, and starts and bounds that make no sense."""
+    if not moving:
         raise NablispError(
-            "limit",
-            f"this model has {count:,} parameters, and fit takes {MOST}",
-            hint="train has no such limit: (train (mse (model x) y) :by lbfgs)",
+            "value",
+            "the model depends on no parameter that is free"
+            if params
+            else "the model depends on no parameter: none is declared",
+            hint="" if params else "declare some: (params a b)",
         )
-    cells, targets, weighing, titles = [], [], [], []
+    for name, start in moving.items():
+        if not np.isfinite(start).all():
+            raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
+        low, high = options.bounds.get(name, (None, None))
+        if low is not None and high is not None and low > high:
+            raise NablispError("value", f"the bounds of {name} are the wrong way round")
+
+
+Cells = tuple[Expr, ...]
+
+
+@lru_cache(32)
+def _by_row(
+    responses: Cells, models: Cells, weights: Cells | None, shaped: Shapes, params: tuple[str, ...]
+) -> tuple[Cells, Cells, Cells, tuple[str, ...]]:
+    """Models, responses and weights as scalar formulas by row, and what the responses are called.
+
+    The last few are kept. NablispError for names without a value, and for shapes that do not fit.
+    """
+    shapes: ShapeEnv = dict(shaped)
+    _check(responses, models, weights or (), params, shapes)
+    cells: list[Expr] = []
+    targets: list[Expr] = []
+    weighing: list[Expr] = []
+    titles: list[str] = []
     for k, (response, model) in enumerate(zip(responses, models, strict=True)):
-        found = [_cells(e, shapes) for e in (model, response)]
-        each = [_cells(weights[k], shapes)] if weights is not None else []
-        size = max(len(part) for part in (*found, *each))
-        for part in (*found, *each):
-            part.extend(part * (size - 1) if len(part) == 1 else [])
-        cells += found[0]
-        targets += found[1]
-        weighing += each[0] if each else []
-        titles += [brief(responses[k]) + (f"[{i}]" if size > 1 else "") for i in range(size)]
-    cells, targets, weighing = (
-        _still(part, moving, columns) for part in (cells, targets, weighing)
-    )
-    start = np.concatenate([np.ravel(v).astype(float) for v in moving.values()])
-    low, high = (
-        np.concatenate(
-            [np.full(int(np.prod(own[n])), _bound(options.bounds.get(n), side)) for n in moving]
-        )
-        for side in (0, 1)
-    )
-    scalars = tuple(
-        name if not shape else f"{name}#{i}"
-        for name, shape in own.items()
-        for i in range(int(np.prod(shape)))
-    )
-    return Problem(
-        tuple(cells),
-        tuple(cells),
-        tuple(targets),
-        tuple(titles),
-        tuple(weighing) if weights is not None else None,
-        moving,
-        own,
-        scalars,
-        Bounds(low, high),
-        start,
-        columns,
-        options,
-    )
+        given = [model, response] if weights is None else [model, response, weights[k]]
+        found = [_cells(root, shapes) for root in given]
+        size = max(len(part) for part in found)
+        for part, into in zip(found, (cells, targets, weighing), strict=False):
+            into.extend(part * size if len(part) == 1 else part)
+        titles += [brief(response) + (f"[{i}]" if size > 1 else "") for i in range(size)]
+    return tuple(cells), tuple(targets), tuple(weighing), tuple(titles)
 
 
 def _bound(pair: tuple[float | None, float | None] | None, side: int) -> float:
@@ -269,7 +309,7 @@ def _cells(root: Expr, shapes: ShapeEnv) -> list[Expr]:
         raise
 
 
-def _still(roots: Sequence[Expr], moving: Mapping[str, Any], columns: Any) -> list[Expr]:
+def _still(roots: Cells, moving: Mapping[str, Any], columns: Any) -> Cells:
     """Formulas in which reductions over all rows are numbers; none may hold a parameter."""
     found: dict[Expr, Expr] = {}
     for node in postorder(*roots):
@@ -286,7 +326,7 @@ def _still(roots: Sequence[Expr], moving: Mapping[str, Any], columns: Any) -> li
             env = {n: _element(columns, n) for n in inside}
             value = evaluate([node], {**env, ROWS: columns.rows})[0]
             found[node] = Num(float(value))
-    return substitute(list(roots), found)
+    return tuple(substitute(list(roots), found)) if found else roots
 
 
 def _element(columns: Any, name: str) -> Any:
@@ -296,24 +336,10 @@ def _element(columns: Any, name: str) -> Any:
 
 
 def _check(
-    responses: Sequence[Expr],
-    models: Sequence[Expr],
-    params: Mapping[str, Any],
-    moving: Mapping[str, Any],
-    shapes: ShapeEnv,
-    options: FitOptions,
+    responses: Cells, models: Cells, weights: Cells, params: tuple[str, ...], shapes: ShapeEnv
 ) -> None:
-    """Refuse what cannot be a fit."""
-    if not moving:
-        raise NablispError(
-            "value",
-            "the model depends on no parameter that is free"
-            if params
-            else "the model depends on no parameter: none is declared",
-            hint="" if params else "declare some: (params a b)",
-        )
-    everything = [*responses, *models, *(options.sigma or ()), *(options.weights or ())]
-    for root in everything:
+    """Refuse formulas that cannot be fitted."""
+    for root in (*responses, *models, *weights):
         for name in names(root):
             if name not in shapes:
                 close = nearest(name, shapes)
@@ -324,7 +350,7 @@ def _check(
                 )
         if is_boolean(root):
             raise NablispError("type", f"{brief(root)} is true or false, and a fit is of numbers")
-    for root in (*responses, *(options.sigma or ()), *(options.weights or ())):
+    for root in (*responses, *weights):
         held = [name for name in names(root) if name in params]
         if held:
             raise NablispError(
@@ -346,9 +372,3 @@ def _check(
                 f"the response {brief(response)} has shape {show(a)}, the model {brief(model)} "
                 f"{show(b)}",
             )
-    for name, start in moving.items():
-        if not np.isfinite(start).all():
-            raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
-        low, high = options.bounds.get(name, (None, None))
-        if low is not None and high is not None and low > high:
-            raise NablispError("value", f"the bounds of {name} are the wrong way round")

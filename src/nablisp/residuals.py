@@ -144,11 +144,13 @@ class Rows:
             name: meant(value) for name, value in zip(self.model.columns, self.values, strict=True)
         }
 
-    def precisely(self, b: Sequence[Pair]) -> tuple[Pair, list[Pair]]:
+    def precisely(self, b: Pair) -> tuple[Pair, list[Pair]]:
         """Residuals and slopes at pairs, one response below the other."""
         self.evaluations += 1
         model = self.model
-        env = {**self.meant, **dict(zip(model.names, b, strict=True))}
+        high, low = b.high, np.broadcast_to(b.low, len(b.high))
+        env = {**self.meant}
+        env.update((n, Pair(high[i], low[i])) for i, n in enumerate(model.names))
         roots = [e for r, s in zip(model.residuals, model.slopes, strict=True) for e in (r, *s)]
         found = precise(roots, env)
         width = 1 + len(model.names)
@@ -158,12 +160,12 @@ class Rows:
             joined.append(Pair(*(np.concatenate(side) for side in zip(*parts, strict=True))))
         return joined[0], joined[1:]
 
-    def normal(self, b: Sequence[Pair]) -> Normal:
+    def normal(self, b: Pair) -> Normal:
         """Gradient, triangle and curvature at a point, from residuals with twice the digits.
 
         Of many rows from doubles, where the rounding in a few of them is far below the noise.
         """
-        at = np.array([value.high for value in b], dtype=float)
+        at = b.high
         if self.rough is None:
             self.rough = self.rows > FEW and self._suffices(b)
         rough_r, rough = self.jacobian(at)
@@ -183,13 +185,13 @@ class Rows:
         found.exact = bool(np.all(np.abs(r) <= self.rounding))
         return found
 
-    def _suffices(self, b: Sequence[Pair]) -> bool:
+    def _suffices(self, b: Pair) -> bool:
         """Do doubles give the estimates to the last digits? Judged on some of the rows."""
         n = self.rows
         few = sorted(set(np.linspace(0, n - 1, SOME).astype(int).tolist()))
         some = [v[few] if np.ndim(v) else v for v in self.values]
         part = Rows(self.model, dict(zip(self.model.columns, some, strict=True)), len(few))
-        at = np.array([value.high for value in b], dtype=float)
+        at = b.high
         r, slopes = part.precisely(b)
         found, rough = part.jacobian(at)
         error = np.sqrt(np.mean(np.square(found - r.high)))

@@ -78,7 +78,7 @@ def certified(
         bounds=touched,
         undetermined=open_.open,
         first=first,
-        models=problem.shown,
+        models=problem.models,
         responses=problem.titles,
         steps=candidate.steps,
         evaluations=rows.evaluations,
