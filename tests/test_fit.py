@@ -160,6 +160,25 @@ def test_weights_and_deviations() -> None:
     assert some.se == pytest.approx(same.se, rel=1e-12)
 
 
+def test_numbers_for_weights() -> None:
+    """One for all rows, one for each row, one for each response."""
+    y, z = 2 * X + 0.1 * NOISE, X + 0.2 * NOISE[::-1]
+    line, other = parse("(+ b (* a x))"), parse("(* c x)")
+    for given in (0.1, np.full(60, 0.1), [0.1] * 60):
+        one = fit("y", line, {"a": 1, "b": 0}, data={"x": X, "y": y}, sigma=given)
+        assert (one.dof, one.se) == (58, one.se)
+        assert one.se is not None
+        assert one.se["a"] == pytest.approx(0.1 / np.sqrt(np.sum((X - X.mean()) ** 2)))
+    two = fit(["y", "z"], [line, other], {"a": 1, "b": 0, "c": 0}, data={"x": X, "y": y, "z": z},
+              sigma=[0.1, 0.2])  # fmt: skip
+    assert two.se is not None
+    assert two.se["c"] == pytest.approx(0.2 / np.sqrt(X @ X))
+    with pytest.raises(NablispError, match="has 7 numbers; there are 60 rows and 1 response"):
+        fit("y", line, {"a": 1, "b": 0}, data={"x": X, "y": y}, sigma=np.ones(7))
+    text = "(data x [1 2 3]) (data y [1 2 4]) (params a) (get (fit y (* a x) :sigma [1 2 2]) :se)"
+    assert Session().run(text) == pytest.approx([1 / np.sqrt(1 + 1 + 9 / 4)])
+
+
 @pytest.mark.parametrize("loss", ["huber", "soft-l1", "cauchy"])
 def test_robust_losses_are_those_of_scipy(loss: str) -> None:
     y = 2 + 3 * np.exp(-0.5 * X) + 0.05 * NOISE
@@ -231,6 +250,10 @@ WORDS = [
     ("(fit y (* (exp (- a b)) x))", "stalled", "only the difference a - b is determined"),
     ("(fit y (+ (* a k) b))", "stalled", "k is the same in all rows"),
     ("(fit k (+ a (* b x)))", "exact", "exact fit, 4 degrees of freedom"),
+    ("(fit y (* a b (exp (* c x))))", "stalled", "only the product a b is determined"),
+    ("(fit y (where (< x c) a b))", "stalled", "the model has no slope by c to follow"),
+    ("(data z (exp (- x))) (fit z (* a (tanh (* b x))))", "stalled", "not a minimum to rely on"),
+    ("(data z (abs (- x 4))) (fit z (+ a (* b (abs (- x c)))))", "exact", "exact fit"),
     ("(fit y (+ a (* b x) (where (> x 7) c 0)))", "stalled", "c has no effect on the fit"),
     (
         "(data z (/ 1 (- x 2.5))) (fit z (/ a (- x (+ b 2.4))) :starts 0)",
@@ -261,6 +284,9 @@ def test_as_many_rows_as_parameters() -> None:
 
 
 MISTAKES = [
+    ("(fit y (+ a (* b x)) :weights [1 1 2])", "shape", "3 numbers; there are 6 rows"),
+    ("(fit y (+ a (* b x)) :scale 1)", "value", "for a robust loss"),
+    ("(confidence (fit k (+ a (* b x))))", "value", "met exactly"),
     ("(fit y (+ a (* z x)))", "unbound-name", "z has no value"),
     ("(fit y x)", "value", "depends on no parameter"),
     ("(fit (sum y) a)", "shape", "one value per row"),
@@ -337,6 +363,42 @@ def test_bad_starts_arrive_or_are_refused(case: tuple[Any, ...]) -> None:
     assert right >= 7
 
 
+@pytest.mark.parametrize("size", [1e160, 1e-170])
+def test_responses_whose_squares_are_no_numbers(size: float) -> None:
+    y = 2 * np.exp(-0.5 * X) + 0.01 * NOISE
+    model = parse("(* a (exp (* k x)))")
+    plain = fit("y", model, {"a": 1, "k": -0.1}, data={"x": X, "y": y})
+    found = fit("y", model, {"a": size, "k": -0.1}, data={"x": X, "y": size * y})
+    assert found.status == "converged"
+    assert found.params["k"] == pytest.approx(plain.params["k"], rel=1e-12)
+    assert plain.se is not None
+    assert found.se == pytest.approx({"a": size * plain.se["a"], "k": plain.se["k"]}, rel=1e-9)
+    assert found.sd == pytest.approx(size * (plain.sd or 0), rel=1e-9)
+
+
+def test_a_broken_line_is_broken_in_the_right_gap() -> None:
+    random = np.random.default_rng(30)
+    x = np.sort(random.uniform(0, 8, 30))
+    y = 1 + 0.5 * x - 1.5 * np.maximum(0, x - 4) + random.normal(0, 0.3, 30)
+    found = fit("y", parse("(+ a (* b x) (* d (max 0 (- x q))))"),
+                {"a": 1, "b": 0.5, "d": -1, "q": 4.5}, data={"x": x, "y": y})  # fmt: skip
+
+    def rss(q: float) -> float:
+        table = np.column_stack([np.ones(30), x, np.maximum(0, x - q)])
+        return float(np.linalg.lstsq(table, y, rcond=None)[1][0])
+
+    assert found.status == "converged"
+    assert found.rss <= min(map(rss, np.linspace(x[1], x[-3], 2_000))) * (1 + 1e-9)
+
+
+def test_a_frequency_far_from_the_start() -> None:
+    x = np.linspace(0, 10, 200)
+    y = 1 + 2 * np.sin(40 * x + 0.3) + 0.1 * np.random.default_rng(2).normal(size=200)
+    found = fit("y", parse("(+ c (* a (sin (+ (* w x) p))))"),
+                {"c": 1, "a": 1, "w": 1, "p": 0}, data={"x": x, "y": y})  # fmt: skip
+    assert abs(found.params["w"]) == pytest.approx(40, abs=0.02)
+
+
 # ---- beyond the estimates ------------------------------------------------------------------------
 
 
@@ -371,6 +433,28 @@ def test_intervals_are_profiles() -> None:
         assert rss == pytest.approx(curve.rss + (t * curve.sd) ** 2, rel=1e-6)
 
 
+def test_an_interval_from_a_bound() -> None:
+    text = f"{DATA} (params a) (param b 3 :min 2) (confidence (fit y (+ a (* b x))))"
+    ends = Session().run(text)["b"]
+    assert ends.low == 2
+    x, y = np.arange(6.0), np.array([1, 2.1, 2.9, 4.2, 4.8, 6.1])
+
+    def rss(b: float) -> float:
+        rest = y - b * x
+        return float(np.sum((rest - rest.mean()) ** 2))
+
+    t = stats.t.ppf(0.975, 5)
+    assert rss(ends.high) == pytest.approx(rss(2) * (1 + t * t / 5), rel=1e-6)
+
+
+def test_data_that_change_after_a_fit() -> None:
+    data = {"x": X.copy(), "y": 2 * np.exp(-0.5 * X) + 0.01 * NOISE}
+    found = fit("y", parse("(* a (exp (* k x)))"), {"a": 1, "k": 0}, data=data)
+    data["y"][:] = 0
+    with pytest.raises(NablispError, match="the data have changed"):
+        found.confidence()
+
+
 def test_a_saved_fit_runs_again(tmp_path: Path) -> None:
     session = Session(root=tmp_path)
     program = (
@@ -390,6 +474,20 @@ def test_a_result_can_be_kept() -> None:
 
 
 # ---- many rows -----------------------------------------------------------------------------------
+
+
+def test_a_rare_feature_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample of the rows misses it, and the start does not; with one weight for all rows."""
+    monkeypatch.setattr(fitter, "LARGE", 1_000)
+    monkeypatch.setattr(fitter, "SAMPLES", (100, 200))
+    x = np.linspace(0, 10, 20_000)
+    y = 0.3 + 50 * np.exp(-(((x - 7.0005) / 0.002) ** 2)) + 0.05 * np.sin(1e5 * x)
+    model = parse("(+ c (* h (exp (* -1 (** (/ (- x m) w) 2)))))")
+    start = {"c": 0, "h": 40, "m": 7.001, "w": 0.0024}
+    found = fit("y", model, start, data={"x": x, "y": y}, weights=2)
+    assert found.status == "converged"
+    assert found.params["m"] == pytest.approx(7.0005, abs=1e-5)
+    assert found.dof == 19_996
 
 
 @pytest.mark.parametrize("backend", ["sums", "matrices"])
@@ -460,7 +558,30 @@ def test_units(model: str, wanted: dict[str, Any]) -> None:
     root = parse(model)
     params = [n for n in names_in(root) if n not in ("x", "t")]
     found = units([root], ["y"], params, ["x", "t"])
-    assert {n: {c: float(p) for c, p in unit.items()} for n, unit in found.items()} == wanted
+    plain = {n: {c: float(p) for c, p in u.items() if c != "#"} for n, u in found.items()}
+    assert plain == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"bounds": {"k": None}}, "the bounds of k are"),
+        ({"bounds": {"a": ("q", 2)}}, "the bounds of a are"),
+        ({"bounds": [(0, 1)]}, "bounds map names"),
+        ({"bounds": {"z": (0, 1)}}, "names z, which is no parameter"),
+        ({"bounds": {"a": (np.nan, 1)}}, "a bound of a is nan"),
+        ({"scale": "x"}, ":scale must be a positive number"),
+        ({"starts": "3"}, ":starts must be a whole number"),
+        ({"fixed": ["q"]}, ":fixed names q"),
+        ({"params": [1]}, "params map names"),
+        ({"params": {"a": 1, "x": 2}}, "both a parameter and a column"),
+        ({"data": {"x": [], "y": []}}, "no rows"),
+    ],
+)
+def test_mistakes_in_python(options: dict[str, Any], words: str) -> None:
+    given = {"params": {"a": 1, "k": 1}, "data": {"x": X, "y": X}, **options}
+    with pytest.raises(NablispError, match=words):
+        fit("y", parse("(* a (exp (* k x)))"), given.pop("params"), **given)
 
 
 def test_quantiles_are_those_of_scipy() -> None:

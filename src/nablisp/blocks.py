@@ -62,6 +62,7 @@ class Blocks:
         self.rows, self.most = rows, max(rows, most)
         self.threads, self.backend = threads, backend
         self.others = list(range(len(model.names)))
+        self.columns = [n for n in model.columns if np.ndim(sample.given[n])]
         self.evaluations = 0
         self.before: tuple[Vector, Vector] | None = None
 
@@ -97,7 +98,7 @@ class Blocks:
                 zero = _call("where", _call("=", w, Num(0)), Num(0), Num(1))
                 square = _call("*", w, w)
                 terms = [*(_call("*", square, term) for term in terms), zero, square]
-            outputs += [self.model.summed(term) for term in terms]
+            outputs += [self.model.summed(term, self.columns) for term in terms]
         return outputs
 
     @property
@@ -138,9 +139,8 @@ class Blocks:
         self, kind: str, outputs: Callable[[], Sequence[Expr]], scalars: Sequence[str]
     ) -> Callable[..., Vector]:
         """A function of scalars and columns to sums; compiled once for a model."""
-        given = self.sample.given
-        columns = [n for n in self.model.columns if np.ndim(given[n])]
-        fixed = [n for n in self.model.columns if not np.ndim(given[n])]
+        given, columns = self.sample.given, self.columns
+        fixed = [n for n in self.model.columns if n not in columns]
         threads = self.threads if self.most >= backends.THREADED else 1
         key = kind, tuple(columns), threads, self.backend or self.most >= backends.THREADED
         found = self.model.compiled.get(key)
@@ -173,7 +173,7 @@ class Blocks:
         return float(found.sum())
 
     def _squares(self) -> list[Expr]:
-        return [self.model.summed(_call("*", r, r)) for r in self.model.residuals]
+        return [self.model.summed(_call("*", r, r), self.columns) for r in self.model.residuals]
 
     def sure(self, b: Vector, normal: Normal) -> bool:
         """Do doubles carry the estimates to the last digits, by the bounds of their rounding?
@@ -194,7 +194,7 @@ class Blocks:
         roots = [e for r, s in zip(model.residuals, model.slopes, strict=True) for e in (*s, r)]
         found = error_formulas(accurate(*roots))
         width = len(model.names) + 1
-        sums = [model.summed(_call("*", e, e)) for e in found]
+        sums = [model.summed(_call("*", e, e), self.columns) for e in found]
         columns = [sums[k::width] for k in range(width)]
         return [_call("+", *part) if len(part) > 1 else part[0] for part in columns]
 
@@ -218,6 +218,7 @@ class Blocks:
         size = (4 * EPS) ** 2 * self.facts["size"]
         found.exact = bool(found.squares <= size)
         found.count = self.weighed
+        found.noise = EPS * self.size / max(float(np.sqrt(found.squares)), 1e-300)
         found.doubt = np.zeros(len(b))
         self.before = found.scale, found.r
         return found
@@ -267,7 +268,7 @@ class Blocks:
             cells += [_call("*", v, residual) for v in u]
             cells += [_call("*", residual, residual)]
             cells += [_call("*", residual, model.curvature[c][k]) for c in couples]
-            parts.append([model.summed(cell) for cell in cells])
+            parts.append([model.summed(cell, self.columns) for cell in cells])
         return [
             _call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -203,5 +204,5 @@ def _rounded(value: float, figures: int) -> Expr:
 
 
 def _one_line(model: Expr) -> str:
-    text = formula(model)
+    text = re.sub(r"#(\d+)", r"[\1]", formula(model))
     return text if len(text) <= 300 else brief(model)

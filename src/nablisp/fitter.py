@@ -22,12 +22,20 @@ from .columns import Columns
 from .errors import NablispError
 from .evaluate import as_value
 from .expr import Expr, Sym, as_expr, asked
-from .least_squares import Bounds, descend, polish
+from .least_squares import Bounds, Tick, descend, polish
 from .limits import Budget
-from .model import ROBUST, SCALE
-from .problem import FitOptions, Problem, Vector, in_fit_range, posed
+from .model import ROBUST, SCALE, weight_name
+from .problem import (
+    FitOptions,
+    Problem,
+    Vector,
+    bounds_of,
+    in_fit_range,
+    posed,
+    weighing,
+)
 from .residuals import Rows
-from .search import Candidate, Search, judged
+from .search import POOR, Candidate, Search, judged
 from .symmetry import nearest_image, symmetries
 from .trouble import trouble
 from .verdict import certified
@@ -70,26 +78,24 @@ def fit(
     Raises NablispError: "unbound-name" for a name without a value, "shape" where rows do not fit,
     "data" for what is not finite, "value" for an option out of range.
     """
+    if not isinstance(params, Mapping):
+        raise NablispError("type", "params map names to starts", hint='{"a": 1, "k": 0}')
     columns = Columns()
     columns.add(table.as_columns(data) if data is not None else {})
     responses = [_column(v, f" response {k}", columns) for k, v in enumerate(_listed(y))]
     models = [asked(v) for v in _listed(model)]
+    weighed: dict[str, Any] = {
+        name: weighing([_given(v) for v in _listed(value)], len(responses), name, columns)
+        for name, value in (("sigma", sigma), ("weights", weights))
+        if value is not None
+    }
+    numbers = {"scale": scale, "starts": starts, "seconds": seconds, "threads": threads}
     chosen = FitOptions(
-        sigma=_weighing(sigma, len(responses), "sigma", columns),
-        weights=_weighing(weights, len(responses), "weights", columns),
+        **weighed,
         loss=loss,
-        bounds=dict(bounds or {}),
+        bounds=bounds_of(bounds or {}),
         fixed=frozenset((fixed,) if isinstance(fixed, str) else fixed),
-        **{
-            name: in_fit_range(name, value)
-            for name, value in (
-                ("scale", scale),
-                ("starts", starts),
-                ("seconds", seconds),
-                ("threads", threads),
-            )
-            if value is not None
-        },
+        **{n: in_fit_range(n, v) for n, v in numbers.items() if v is not None},
     )
     start = {name: as_value(value, name) for name, value in params.items()}
     return fitted(responses, models, start, columns, chosen)
@@ -113,13 +119,11 @@ def _column(value: Any, name: str, columns: Any) -> Expr:
     return Sym(name)
 
 
-def _weighing(value: Any, count: int, name: str, columns: Any) -> tuple[Expr, ...] | None:
-    """One weight for each response."""
-    if value is None:
-        return None
-    listed = enumerate(_listed(value))
-    found = tuple(_column(v, f" {name} {k}", columns) for k, v in listed)
-    return found * count if len(found) == 1 else found
+def _given(value: Any) -> Any:
+    """A column's name as what it stands for; numbers as they are."""
+    if isinstance(value, str):
+        return Sym(value)
+    return value if isinstance(value, Expr) or np.isscalar(value) else np.asarray(value)
 
 
 # ---- solving -------------------------------------------------------------------------------------
@@ -137,52 +141,56 @@ def fitted(
     began = time.perf_counter()
     problem = posed(responses, models, params, columns, options)
     with np.errstate(all="ignore"):
-        found = _solved(problem, began)
+        found = _solved(problem, began, budget)
     found.seconds = time.perf_counter() - began
     return found
 
 
-def _solved(problem: Problem, began: float) -> FitResult:
+def _solved(problem: Problem, began: float, budget: Budget | None) -> FitResult:
     """The fit of all rows; of many, after that of a sample of them."""
     limit = problem.options.seconds
 
     def tick() -> bool:
+        if budget is not None:
+            budget.clock()
         return limit is not None and time.perf_counter() - began > limit
 
-    count, model = problem.columns.rows, problem.model
-    start = problem.bounds.clip(problem.start)
+    count = problem.columns.rows
     if count <= LARGE:
         values = known(problem.values(problem.columns, count))
-        rows = _rows(problem, values, count)
+        problem = problem.rescaled(values)
+        rows, start = _rows(problem, problem.values(problem.columns, count), count, tick)
+        model = problem.model
         if model.spent > HOT and (found := _quick(problem, rows, rows, start)):
             return certified(problem, *found, [])
         candidate, search, remarks = _small(problem, rows, start, tick)
         model.spent += time.perf_counter() - began
         return certified(problem, rows, candidate, search, remarks)
-    if model.spent > HOT and not problem.columns.streamed:
-        few = _sampled(problem, problem.columns)
-        whole = Rows(model, {**_whole(problem, few), SCALE: few.scale}, count)
+    if problem.model.spent > HOT and not problem.columns.streamed:
+        few, start = _sampled(problem, problem.columns, tick)
+        whole = Rows(problem.model, {**_whole(problem), SCALE: few.scale}, count)
         if found := _quick(problem, few, whole, start):
             return certified(problem, *found, [])
-    some = table.as_columns(problem.columns.sample(problem.inside, SAMPLES[1], 0))
-    few = _sampled(problem, some)
+    some = Columns(problem.columns.sample(problem.inside, SAMPLES[1], 0))
+    problem = problem.rescaled(problem.values(some, some.rows))
+    few, start = _sampled(problem, some, tick)
     candidate, search, remarks = _small(problem, few, start, tick)
-    threads = problem.options.threads
+    model, threads = problem.model, problem.options.threads
     if count > 4 * some.rows:
         between = Blocks(model, _passes(problem, some, few), few, some.rows, threads, count)
-        point = polish(between, candidate.point.at, problem.bounds, 3)
+        point = polish(between, candidate.point.at, problem.bounds, 3, tick)
         candidate = candidate if point is None else Candidate(point, steps=candidate.steps)
     blocks = Blocks(model, _passes(problem, problem.columns, few), few, count, threads)
-    candidate, search = _large(problem, blocks, candidate, search)
+    candidate = _large(problem, blocks, candidate, search)
     model.spent += time.perf_counter() - began
     return certified(problem, blocks, candidate, search, remarks)
 
 
-def _sampled(problem: Problem, columns: Any) -> Rows:
-    """The problem on some of its rows."""
+def _sampled(problem: Problem, columns: Columns, tick: Tick) -> tuple[Rows, Vector]:
+    """The problem on some of its rows, and where to start."""
     sample = columns.sample(problem.inside, SAMPLES[0], 0)
     count = len(next(iter(sample.values())))
-    return _rows(problem, known(problem.values(sample, count)), count)
+    return _rows(problem, problem.values(sample, count), count, tick)
 
 
 def _quick(
@@ -222,13 +230,13 @@ def _once(rows: Rows) -> Iterator[Block]:
     yield rows.given, rows.rows
 
 
-def _whole(problem: Problem, few: Rows) -> dict[str, Any]:
+def _whole(problem: Problem) -> dict[str, Any]:
     """The values of all rows, in memory."""
     return known(problem.values(problem.columns, problem.columns.rows))
 
 
 def _small(
-    problem: Problem, rows: Rows, start: Vector, tick: Callable[[], bool]
+    problem: Problem, rows: Rows, start: Vector, tick: Tick
 ) -> tuple[Candidate, Search, list[str]]:
     """From the start to the best point that can be had; NablispError where there is none."""
     search = Search(rows, start, problem.bounds, tick)
@@ -248,27 +256,30 @@ def _small(
             _not_finite(problem, rows, start),
             hint="give the parameters other starts: (params (a 1) (b 0.1))",
         )
-    return _image(rows, candidate, start, problem.bounds), search, remarks
+    return _image(rows, candidate, problem.start, problem.bounds), search, remarks
 
 
-def _large(
-    problem: Problem, blocks: Blocks, candidate: Candidate, search: Search
-) -> tuple[Candidate, Search]:
-    """The point of a sample carried to that of all rows."""
-    bounds = problem.bounds
-    point = polish(blocks, candidate.point.at, bounds)
+def _large(problem: Problem, blocks: Blocks, candidate: Candidate, search: Search) -> Candidate:
+    """The point of a sample carried to that of all rows; or the start, where that is lower."""
+    bounds, tick, at = problem.bounds, search.tick, candidate.point.at
+    least = blocks.squares(at)
+    if blocks.squares(search.start) < least or not blocks.r2(least) > POOR:
+        descent = descend(blocks, search.start, bounds, 60, tick)
+        if descent.squares < least:
+            at, candidate.steps = descent.b, descent.steps
+    point = polish(blocks, at, bounds, tick=tick)
     found = None if point is None else judged(blocks, point)
     if found is None or "step" in found.complaints or "gradient" in found.complaints:
-        descent = descend(blocks, candidate.point.at, bounds, 60)
+        descent = descend(blocks, at, bounds, 60, tick)
         candidate.steps += descent.steps
-        point = polish(blocks, descent.b, bounds)
+        point = polish(blocks, descent.b, bounds, tick=tick)
         found = found if point is None else judged(blocks, point)
     if found is None:
         _refuse_not_finite(problem)
         raise NablispError("value", "the model is not finite on all rows at what a sample gives")
     found.steps = candidate.steps + found.point.steps
     search.lowest = np.inf  # it was of the sample
-    return found, search
+    return found
 
 
 def _passes(problem: Problem, columns: Any, few: Rows) -> Callable[[], Iterator[Block]]:
@@ -295,38 +306,53 @@ def _refuse_not_finite(problem: Problem) -> None:
         at += rows
 
 
-def _rows(problem: Problem, values: dict[str, Any], count: int) -> Rows:
-    """The problem on rows in memory; NablispError "data" for what is not finite there."""
-    problem.check_finite(values, count)
-    values[SCALE] = problem.options.scale or 1.0
-    if problem.options.loss is not None and problem.options.scale is None:
-        values[SCALE] = _robust_scale(problem, values, count)
-    return Rows(problem.model, values, count)
+def _rows(
+    problem: Problem, values: Mapping[str, Any], count: int, tick: Tick
+) -> tuple[Rows, Vector]:
+    """The problem on rows in memory, and where to start; NablispError "data" for what is no number.
+
+    The start is the user's; of a robust loss whose scale is not given, what the scale was found at.
+    """
+    given = known(values)
+    problem.check_finite(given, count)
+    options, start = problem.options, problem.bounds.clip(problem.start)
+    given[SCALE] = (options.scale or 1.0) * problem.unit
+    if options.loss is not None and options.scale is None:
+        given[SCALE], start = _robust_scale(problem, given, count, start, tick)
+    return Rows(problem.model, given, count), start
 
 
-def _robust_scale(problem: Problem, values: Mapping[str, Any], count: int) -> float:
-    """The scale of a robust loss from the residuals' median: from least squares, then its own."""
+def _robust_scale(
+    problem: Problem, values: Mapping[str, Any], count: int, start: Vector, tick: Tick
+) -> tuple[float, Vector]:
+    """The scale of a robust loss from the residuals' median: of least squares, then of its own fit.
+
+    Also where that fit came to.
+    """
     loss = problem.options.loss
     assert loss is not None
-    plain = replace(problem.options, loss=None)
-    squares = replace(problem, options=plain)
-    rows = Rows(squares.model, values, count)
-    at = problem.bounds.clip(problem.start)
-    candidate = Search(rows, at, problem.bounds).first()
-    at = candidate.point.at if candidate is not None else at
+    plain = replace(problem, options=replace(problem.options, loss=None))
+    rows = Rows(plain.model, values, count)
+    at = _small(plain, rows, start, tick)[0].point.at
+    counts = np.concatenate(
+        [
+            np.broadcast_to(values.get(weight_name(k), 1.0), count) != 0
+            for k in range(len(problem.models))
+        ]
+    )
     scale = 0.0
     for _ in range(20):
-        size = float(np.median(np.abs(rows.residuals(at)))) * 1.482602218505602
+        size = float(np.median(np.abs(rows.residuals(at)[counts]))) * 1.482602218505602
         new = ROBUST[loss][1] * size
         if not new > 0 or abs(new - scale) <= 1e-3 * scale:
             break
         scale = new
         robust = Rows(problem.model, {**values, SCALE: scale}, count)
-        candidate = Search(robust, at, problem.bounds).first()
+        candidate = Search(robust, at, problem.bounds, tick).first()
         if candidate is None:
             break
         at = candidate.point.at
-    return scale or 1.0
+    return scale or 1.0, at
 
 
 def _not_finite(problem: Problem, rows: Rows, start: Vector) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .columns import Columns
 from .elaborate import Machine, form_row
 from .errors import NablispError
 from .expr import Expr, as_expr
@@ -29,18 +30,22 @@ if TYPE_CHECKING:
 )
 def fit(a: Arguments) -> Machine:
     from .fitter import fitted
-    from .problem import FitOptions, in_fit_range
+    from .problem import FitOptions, in_fit_range, weighing
 
     session = a.session
     responses = yield from _formulas(a, a.given[0], "the response")
     models = yield from _formulas(a, a.given[1], "the model")
     chosen: dict[str, Any] = {"threads": session.threads}
+    columns = Columns(session.columns)
     fixed = {name for name, p in session.parameters.items() if p.fixed}
     for key, form in a.named.items():
         match key:
             case "sigma" | "weights":
-                found = yield from _formulas(a, form, f":{key}")
-                chosen[key] = tuple(found * len(responses) if len(found) == 1 else found)
+                found = yield from _values(a, form, f":{key}")
+                try:
+                    chosen[key] = weighing(found, len(responses), key, columns)
+                except NablispError as error:
+                    raise error.at(form.span) from None
             case "loss":
                 chosen[key] = word(form)
             case "fixed":
@@ -58,7 +63,7 @@ def fit(a: Arguments) -> Machine:
         **chosen,
     )
     start = {name: p.value for name, p in held.items()}
-    result = fitted(responses, models, start, session.columns, options, session.budget)
+    result = fitted(responses, models, start, columns, options, session.budget)
     for name, value in result.params.items():
         held[name].value = value
     session.fits = a.form
@@ -67,11 +72,18 @@ def fit(a: Arguments) -> Machine:
 
 def _formulas(a: Arguments, form: Form, what: str) -> Machine:
     """One formula, or the formulas in brackets."""
-    found: list[Expr] = []
+    values = yield from _values(a, form, what)
+    found: list[Expr] = [as_expr(value) for value in values]
+    return found
+
+
+def _values(a: Arguments, form: Form, what: str) -> Machine:
+    """The value of a form; of a list in brackets the values, unless they are numbers."""
     several = isinstance(form, Array) and not any(_is_number(item) for item in form.items)
+    found = []
     for item in form.items if several and isinstance(form, Array) else (form,):
-        value = expect((yield item, a.scope), ("number", "array", "expression"), what, item.span)
-        found.append(as_expr(value))
+        value = yield item, a.scope
+        found.append(expect(value, ("number", "array", "expression"), what, item.span))
     return found
 
 

@@ -17,7 +17,7 @@ from . import data as table
 from .backends.numpy import Program
 from .derivative import gradient
 from .errors import NablispError
-from .evaluate import ROWS
+from .evaluate import ROWS, evaluate
 from .expr import Sym, names
 from .least_squares import Bounds, descend
 from .model import SCALE, model_of
@@ -27,6 +27,7 @@ from .student import quantile
 
 if TYPE_CHECKING:
     from .certificate import FitResult
+    from .problem import Problem
 
 Vector = np.ndarray[Any, Any]
 
@@ -38,10 +39,8 @@ GROWTH = 40
 
 def in_level(level: float) -> float:
     """A level of confidence; NablispError "value" for what is none."""
-    if not 0 < level < 1:
-        raise NablispError(
-            "value", f"a level is between 0 and 1, not {level:g}", hint=":level 0.95"
-        )
+    if isinstance(level, str) or not 0 < level < 1:
+        raise NablispError("value", f"a level is between 0 and 1, not {level}", hint=":level 0.95")
     return level
 
 
@@ -131,11 +130,28 @@ def predict(result: FitResult, data: Any = None, level: float = 0.95) -> Predict
     value, se = (
         np.stack(parts, axis=-1) if len(parts) > 1 else parts[0] for parts in (values, errors)
     )
-    noise = result.sd if result.sd is not None and problem.options.sigma is None else 0.0
-    width = quantile((1 + level) / 2, max(result.dof, 1)) * np.sqrt(se**2 + noise**2)
+    noise, dof = _noise(problem, columns, count)
+    width = quantile((1 + level) / 2, dof or max(result.dof, 1)) * np.sqrt(se**2 + noise**2)
     return Prediction(
         np.array(value), se, value - width, value + width, level, result.responses, given
     )
+
+
+def _noise(problem: Problem, columns: Any, count: int) -> tuple[Any, float]:
+    """The deviation of a new observation, and degrees of freedom where they are not the fit's.
+
+    Deviations that are given hold for new rows as far as they can be computed there; of a new
+    observation of unknown weight or deviation, only the fit's own error is known.
+    """
+    sigma = problem.options.sigma
+    if sigma is None:
+        return problem.noise, 0.0
+    found = []
+    for root in sigma:
+        if any(name not in columns for name in names(root)):
+            return 0.0, np.inf
+        found.append(np.broadcast_to(evaluate([root], {**columns, ROWS: count})[0], count))
+    return (np.stack(found, axis=-1) if len(found) > 1 else found[0]), np.inf
 
 
 def _part(columns: Any, name: str) -> Vector:
@@ -212,14 +228,21 @@ def confidence(result: FitResult, level: float = 0.95) -> Intervals:
             "profiles need a likelihood, and a robust loss is none",
             hint="its standard errors stand: estimate ± 2 se",
         )
-    unit = 1.0 if problem.options.sigma is not None else (result.sd or 0.0) ** 2
-    reach = quantile((1 + level) / 2, 1e9 if problem.options.sigma is not None else result.dof)
+    if result.status == "exact":
+        raise NablispError("value", "the data are met exactly: nothing sets the width of intervals")
+    given = problem.options.sigma is not None
+    unit = problem.unit**2 if given else problem.squares / result.dof
+    reach = quantile((1 + level) / 2, 1e9 if given else result.dof)
     found = Intervals(level, dict(zip(result.names, result.estimates.tolist(), strict=True)), [])
     with np.errstate(all="ignore"):
         for i, name in enumerate(result.names):
             profile = _Profile(result, i, unit)
+            if not i:
+                again = profile.squares(float(result.estimates[0]))
+                if not abs(again - problem.squares) <= 1e-3 * problem.squares:
+                    raise NablispError("data", "the data have changed since the fit")
             found[name] = Interval(*(profile.end(side, reach) for side in (-1, 1)))
-            if profile.lowest < result.rss * (1 - 1e-6):
+            if profile.lowest < problem.squares * (1 - 1e-6):
                 found.remarks = [
                     "a lower sum of squares was met: the fit stands at a local minimum; "
                     "fit again with :starts"
@@ -246,9 +269,7 @@ class _Profile:
             if np.isfinite(problem.bounds.low[k]) or np.isfinite(problem.bounds.high[k])
         ]
         scalars = tuple(problem.scalars[k] for k in rest)
-        self.model = model_of(
-            problem.models, scalars, tuple(limited), problem.weights is not None, None
-        )
+        self.model = model_of(problem.models, scalars, tuple(limited), problem.weighted, None)
         self.name = name
         self.values = problem.values(problem.columns, problem.columns.rows)
         self.at = result.estimates[rest]
@@ -265,18 +286,27 @@ class _Profile:
             self.lowest = min(self.lowest, descent.squares)
         return descent.squares
 
+    def _alone(self) -> float:
+        """The deviation of the parameter if all others were known."""
+        problem = self.result.known
+        rows = Rows(problem.model, {**self.values, SCALE: 1.0}, self.result.rows)
+        slope = rows.jacobian(self.result.estimates)[1][:, self.index]
+        return float(np.sqrt(self.unit / (slope @ slope)))
+
     def end(self, side: int, reach: float) -> float:
         """Where the profile has risen to `reach` deviations on one side."""
-        result = self.result
+        result, problem = self.result, self.result.known
         best = float(result.estimates[self.index])
         se = (result.se or {}).get(result.names[self.index], np.nan)
         limit = self.low if side < 0 else self.high
-        if not se > 0 or np.isinf(se):
-            return best if se == 0 else limit
+        if best == limit or np.isinf(se):
+            return limit
+        if np.isnan(se):  # held at its other bound: the error that it has by itself
+            se = self._alone()
         self.at = result.estimates[self.rest]
 
         def rise(value: float) -> float:
-            excess = (self.squares(value) - result.rss) / self.unit
+            excess = (self.squares(value) - problem.squares) / self.unit
             return float(np.sqrt(max(excess, 0.0))) - reach if np.isfinite(excess) else np.inf
 
         inner, inner_rise, step = best, -reach, reach * se

@@ -8,7 +8,7 @@ slopes J = Q R and Qᵀr, however many rows there are. Nothing here knows formul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -39,6 +39,21 @@ class Triangle:
     z: Vector
     squares: float
     """|residuals|² in all"""
+
+
+SAFE = 1e-140, 1e140
+"""Lengths whose squares neither vanish nor overflow."""
+
+
+def lengths(matrix: Vector) -> Vector:
+    """The lengths of the columns of a matrix, however large or small."""
+    found = np.sqrt(np.einsum("ij,ij->j", matrix, matrix))
+    if found.size and not (found.min() > SAFE[0] and found.max() < SAFE[1]):
+        most = np.max(np.abs(matrix), axis=0, initial=0.0)
+        unit = np.where((most > 0) & np.isfinite(most), most, 1.0)
+        part = matrix / unit
+        found = np.sqrt(np.einsum("ij,ij->j", part, part)) * unit
+    return np.asarray(found)
 
 
 def root(matrix: Vector) -> Vector:
@@ -74,6 +89,8 @@ class Normal:
     """how many residuals"""
     exact: bool = False
     """are the residuals no larger than the rounding of the data?"""
+    noise: float = 0.0
+    """what rounding alone may make of the relative offset"""
     doubt: Vector = field(default_factory=lambda: np.zeros(1))
     """relative errors of the columns of J in doubles"""
 
@@ -134,7 +151,7 @@ class Normal:
 
 def normal_of(jacobian: Vector, gradient: Vector, squares: float) -> Normal:
     """The same from the slopes themselves; without curvature, until somebody adds it."""
-    scale = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
+    scale = lengths(jacobian)
     scale = np.where(scale > 0, scale, 1.0)
     width = len(scale)
     found = root(jacobian / scale)
@@ -208,7 +225,18 @@ class Descent:
     """was any step refused, so that the surface is not what its slopes say?"""
 
 
-def descend(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300) -> Descent:
+Tick = Callable[[], bool]
+"""Says whether the time is up."""
+
+
+def never() -> bool:
+    """Time without end."""
+    return False
+
+
+def descend(
+    problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300, tick: Tick = never
+) -> Descent:
     """Levenberg–Marquardt from a start, to where Newton's method may take over."""
     others = list(problem.others)
     b, squares = problem.project(bounds.clip(start))
@@ -221,7 +249,7 @@ def descend(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300)
     radius = 0.0
     steps = 0
     rough = False
-    while steps < limit:
+    while steps < limit and not tick():
         view = problem.reduced(b)
         if not np.isfinite(view.r).all():
             return Descent(b, squares, "small", steps, rough)
@@ -230,8 +258,7 @@ def descend(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 300)
         free = ~(((alpha <= low) & (gradient > 0)) | ((alpha >= high) & (gradient < 0)))
         if not free.any():
             return Descent(b, squares, "settled", steps, rough)
-        norms = np.sqrt(np.einsum("ij,ij->j", view.r, view.r))
-        scale = np.maximum(scale, norms)
+        scale = np.maximum(scale, lengths(view.r))
         d = np.where(scale > 0, scale, 1.0)
         if not radius:
             radius = float(np.linalg.norm(d * alpha)) or 1.0
@@ -274,8 +301,8 @@ def _damped(s: Vector, z: Vector, radius: float) -> Vector:
     """The step -s z/(s² + λ) as long as the radius, or that with λ = 0 if it is shorter."""
     whole = s > 1e-14 * s[0] if len(s) and s[0] > 0 else np.zeros(len(s), dtype=bool)
     step = np.where(whole, -z / np.where(whole, s, 1.0), 0.0)
-    if np.linalg.norm(step) <= 1.1 * radius:
-        return step
+    if np.linalg.norm(step) <= 1.1 * radius or not radius > 0:
+        return step if radius > 0 else np.zeros(len(s))
     damp = 0.0
     high = float(np.linalg.norm(s * z)) / radius
     for _ in range(60):
@@ -309,7 +336,9 @@ class Polished:
         return found
 
 
-def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -> Polished | None:
+def polish(
+    problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12, tick: Tick = never
+) -> Polished | None:
     """Newton's method from a settled descent; None where it finds no finite point."""
     b = dd.pair(start)
     normal = problem.normal(b)
@@ -321,7 +350,7 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
     for steps in range(1, limit + 1):
         move = np.zeros(len(start))
         inner = part(normal, ~held)
-        if inner.condition >= UNDETERMINED:
+        if inner.condition >= UNDETERMINED or tick():
             return best
         move[~held] = inner.newton()
         if not np.isfinite(move).all():
@@ -339,7 +368,7 @@ def polish(problem: Residuals, start: Vector, bounds: Bounds, limit: int = 12) -
         if steps > 1 and before / 4 < length <= 1e-10 * size:
             small = True  # steps are down to rounding
         before = length
-        if small and free and best.normal.offset <= STATIONARY / 10:
+        if small and free and best.normal.offset <= STATIONARY / 10 + best.normal.noise:
             return Polished(new, normal, held, left * move, steps)
         normal = problem.normal(new)
         if not np.isfinite(normal.squares) or (

@@ -38,6 +38,9 @@ ROBUST = {
 """Robust losses: the residual whose square is the loss, of a residual r and a scale s; the scale,
 in deviations, at which it is 95 % efficient for normal errors (1 where that has no meaning)."""
 
+BENDING = {"max", "min", "abs", "relu", "clip", "sign", "floor", "ceil", "mod"}
+"""Operations without a slope somewhere; comparisons are among them."""
+
 SCALE = " scale"
 """Names with a blank are no names of the language: the scale of a robust loss, and columns."""
 
@@ -146,9 +149,9 @@ class Model:
                 alone.append(i)
         return sorted(alone)
 
-    def summed(self, cell: Expr) -> Expr:
-        """The sum of a formula over the rows, also where it is the same in all of them."""
-        if not names(cell).keys() & set(self.columns):
+    def summed(self, cell: Expr, columns: Sequence[str]) -> Expr:
+        """The sum of a formula over the rows of columns, also where it is the same in all."""
+        if not names(cell).keys() & set(columns):
             return _call("*", cell, _call("rows"))
         return _call("sum", cell)
 
@@ -190,7 +193,7 @@ class Model:
         return units(self.models, responses, self.names, self.columns)
 
     @cached_property
-    def locations(self) -> dict[str, tuple[str, float]]:
+    def locations(self) -> dict[str, tuple[Expr, float]]:
         """Parameters that are places along a column."""
         return locations(self.models, self.names, self.columns)
 
@@ -204,6 +207,18 @@ class Model:
                 inside = names(node)
                 if given & inside.keys():
                     found |= inside.keys() & set(self.names)
+        return found
+
+    @cached_property
+    def kinks(self) -> set[str]:
+        """Parameters that decide with a column where the model bends or jumps."""
+        given, moving = set(self.columns), set(self.names)
+        found: set[str] = set()
+        for node in postorder(*self.models):
+            if isinstance(node, Call) and (node.op.name in BENDING or node.op.result == "boolean"):
+                inside = names(node)
+                if given & inside.keys():
+                    found |= inside.keys() & moving
         return found
 
     @cached_property

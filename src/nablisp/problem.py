@@ -7,7 +7,7 @@ NablispError says what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -36,12 +36,52 @@ FIT_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
 """What the options that are numbers may be, beside those of `options.RANGES`."""
 
 
+def weighing(values: Sequence[Any], count: int, name: str, columns: Any) -> tuple[Expr, ...] | None:
+    """Deviations or weights as one formula for each of `count` responses.
+
+    `values` are expressions, numbers or arrays: one for all, or one for each. An array of as many
+    numbers as there are responses is one for each; of as many as there are rows, a column.
+    """
+    if len(values) == 1 and np.ndim(values[0]) == 1 and count == len(values[0]) > 1:
+        values = list(values[0].tolist())
+    found = []
+    for k, value in enumerate(values):
+        if not isinstance(value, Expr) and np.ndim(value):
+            if np.shape(value) != (columns.rows,):
+                raise NablispError(
+                    "shape",
+                    f":{name} has {len(value)} numbers; there are {columns.rows} rows and {count} "
+                    f"response{'' if count == 1 else 's'}",
+                )
+            columns[f" {name} {k}"] = np.asarray(value, dtype=np.float64)
+            value = Sym(f" {name} {k}")  # noqa: PLW2901  # the column stands for it from here on
+        found.append(as_expr(value))
+    return tuple(found * count if len(found) == 1 else found)
+
+
+def bounds_of(bounds: Any) -> dict[str, tuple[float | None, float | None]]:
+    """Bounds by name, as Python gives them; NablispError "type" for anything else."""
+    found = {}
+    if not isinstance(bounds, Mapping):
+        raise NablispError("type", "bounds map names to (low, high)", hint='{"a": (0, None)}')
+    for name, ends in bounds.items():
+        pair = tuple(ends) if isinstance(ends, (tuple, list)) else ()
+        numbers = all(e is None or isinstance(e, (int, float)) for e in pair)
+        if len(pair) != 2 or not numbers:
+            raise NablispError(
+                "type", f"the bounds of {name} are (low, high), with None for no bound"
+            )
+        found[str(name)] = pair
+    return found
+
+
 def in_fit_range(name: str, value: Any) -> Any:
     """The value of an option, or NablispError "value" that says what it may be."""
     if name not in FIT_RANGES:
         return in_range(name, value)
     fits, words = FIT_RANGES[name]
-    if isinstance(value, (bool, np.ndarray)) or not fits(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not fits(value):
         raise NablispError("value", f":{name} must be {words}, not {brief(value)}")
     return int(value) if words.startswith("a whole") else float(value)
 
@@ -78,6 +118,12 @@ class Problem:
     start: Vector
     columns: Any
     options: FitOptions
+    unit: float = 1.0
+    """a power of two that residuals are multiplied by, where their squares would overflow"""
+    squares: float = 0.0
+    """what the fit came to, in that unit"""
+    noise: float = 0.0
+    """the deviation of an observation of weight 1, once it is known"""
 
     @property
     def measure(self) -> str:
@@ -94,6 +140,21 @@ class Problem:
         return sorted(name for name in inside if name.partition("#")[0] in self.columns)
 
     @property
+    def weighted(self) -> bool:
+        """Are residuals multiplied by something?"""
+        return self.weights is not None or self.unit != 1
+
+    def rescaled(self, values: Mapping[str, Any]) -> Problem:
+        """The problem in a unit in which no square of a response overflows or vanishes."""
+        most = 0.0
+        for k in range(len(self.responses)):
+            size = np.abs(values[response_name(k)]) * values.get(weight_name(k), 1.0)
+            most = max(most, float(np.max(size, initial=0.0)))
+        if not np.isfinite(most) or most == 0 or 1e-100 < most < 1e100:
+            return self
+        return replace(self, unit=2.0 ** -round(float(np.log2(most))))
+
+    @property
     def inside(self) -> list[str]:
         """The columns that are used."""
         return list(dict.fromkeys(name.partition("#")[0] for name in self.elements))
@@ -106,7 +167,7 @@ class Problem:
             if np.isfinite(low) or np.isfinite(high)
         ]
         loss = self.options.loss
-        return model_of(self.models, self.scalars, tuple(limited), self.weights is not None, loss)
+        return model_of(self.models, self.scalars, tuple(limited), self.weighted, loss)
 
     def values(self, columns: Mapping[str, Any], rows: int) -> dict[str, Any]:
         """What formulas by row are evaluated on: elements of columns, responses, weights."""
@@ -115,7 +176,10 @@ class Problem:
         for k, response in enumerate(self.responses):
             found[response_name(k)] = evaluate([response], env)[0]
         for k, weight in enumerate(self.weights or ()):
-            found[weight_name(k)] = self._weight(evaluate([weight], env)[0], self.titles[k])
+            given = self._weight(evaluate([weight], env)[0], self.titles[k])
+            found[weight_name(k)] = given * self.unit
+        if self.weights is None and self.unit != 1:
+            found.update((weight_name(k), self.unit) for k in range(len(self.responses)))
         return found
 
     def _weight(self, given: Any, title: str) -> Any:
@@ -164,6 +228,11 @@ def posed(
 ) -> Problem:
     """What is asked, checked; NablispError says what is wrong with it."""
     _check_options(len(responses), len(models), params, options)
+    if not columns.rows:
+        raise NablispError("data", "there are no rows to fit", hint="(data x [1 2 3])")
+    for name in params:
+        if name in columns:
+            raise NablispError("name", f"{name} is both a parameter and a column")
     inside = {name for model in models for name in names(model)}
     moving = {n: v for n, v in params.items() if n in inside and n not in options.fixed}
     _check_starts(params, moving, options)
@@ -234,14 +303,17 @@ def _check_options(
     for what in (options.sigma, options.weights):
         if what is not None and len(what) != responses:
             raise NablispError("arity", f"there are {responses} responses, and {len(what)} weights")
-    for name in options.fixed:
-        if name not in params:
-            close = nearest(name, params)
-            raise NablispError(
-                "unbound-name",
-                f":fixed names {name}, which is no parameter",
-                hint=f"did you mean {close}?" if close else "",
-            )
+    if options.scale is not None and options.loss is None:
+        raise NablispError("value", ":scale is for a robust loss", hint=":loss huber")
+    for where, listed in ((":fixed", options.fixed), ("a bound", options.bounds)):
+        for name in listed:
+            if name not in params:
+                close = nearest(name, params)
+                raise NablispError(
+                    "unbound-name",
+                    f"{where} names {name}, which is no parameter",
+                    hint=f"did you mean {close}?" if close else "",
+                )
 
 
 def _check_starts(
@@ -260,6 +332,8 @@ def _check_starts(
         if not np.isfinite(start).all():
             raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
         low, high = options.bounds.get(name, (None, None))
+        if any(end is not None and np.isnan(end) for end in (low, high)):
+            raise NablispError("value", f"a bound of {name} is nan")
         if low is not None and high is not None and low > high:
             raise NablispError("value", f"the bounds of {name} are the wrong way round")
 
@@ -284,7 +358,11 @@ def _by_row(
     for k, (response, model) in enumerate(zip(responses, models, strict=True)):
         given = [model, response] if weights is None else [model, response, weights[k]]
         found = [_cells(root, shapes) for root in given]
-        size = max(len(part) for part in found)
+        size = len(found[1])
+        if any(len(part) not in (1, size) for part in found):
+            raise NablispError(
+                "shape", f"{brief(given[-1])} and the response {brief(response)} differ in shape"
+            )
         for part, into in zip(found, (cells, targets, weighing), strict=False):
             into.extend(part * size if len(part) == 1 else part)
         titles += [brief(response) + (f"[{i}]" if size > 1 else "") for i in range(size)]

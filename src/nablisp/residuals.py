@@ -15,12 +15,14 @@ from . import double_double as dd
 from .backends.numpy import Program
 from .double_double import Pair
 from .expr import Expr
-from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
+from .least_squares import EPS, Normal, Triangle, lengths, normal_of, root, triangle
 from .model import SCALE, Model, response_name, weight_name
 from .precise import meant, precise
 
 Vector = np.ndarray[Any, Any]
 
+LEFT = 1e-13
+"""The share of a slope beside the linear ones that is more than their rounding."""
 FEW, SOME = 256, 64
 """Rows up to which residuals always get twice the digits; of more, how many are looked at."""
 
@@ -111,8 +113,11 @@ class Rows:
         r, slopes = found[:, 0], found[:, [1 + i for i in self.others]]
         if self.linear:
             basis = _basis(found[:, [1 + i for i in self.linear]])[0]
+            before = lengths(slopes)
             for _ in range(2):
                 slopes = slopes - basis @ (basis.T @ slopes)
+            after = lengths(slopes)
+            slopes = np.where(after > LEFT * before, slopes, 0.0)
         return triangle(slopes, r)
 
     def jacobian(self, b: Vector) -> tuple[Vector, Vector]:
@@ -172,6 +177,7 @@ class Rows:
         if self.rough:
             found = normal_of(rough, rough.T @ rough_r, float(rough_r @ rough_r))
             r = rough_r
+            found.noise = EPS * self.size / max(float(np.linalg.norm(r)), 1e-300)
         else:
             residual, slopes = self.precisely(b)
             r = residual.high
@@ -180,7 +186,7 @@ class Rows:
             squares = dd.total(dd.multiply(residual, residual)).high
             found = normal_of(fine, np.array(gradient, dtype=float), float(squares))
             away = rough - fine
-            found.doubt = np.sqrt(np.einsum("ij,ij->j", away, away)) / found.scale
+            found.doubt = lengths(away) / found.scale
         found.curving = self.curving(at, r)
         found.exact = bool(np.all(np.abs(r) <= self.rounding))
         return found
@@ -299,7 +305,7 @@ def _basis(columns: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
 
     By the singular values of the scaled columns; directions that rounding hides are left out.
     """
-    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    scale = lengths(columns)
     scale = np.where(scale > 0, scale, 1.0)
     u, s, vt = np.linalg.svd(columns / scale, full_matrices=False)
     keep = s > 1e-14 * (s[0] if len(s) else 1.0)

@@ -7,21 +7,26 @@ both signs. Points that a symmetry of the model makes equal are told apart by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .double_double import pair
+from .evaluate import evaluate
 from .least_squares import (
     EPS,
     STATIONARY,
     UNDETERMINED,
     Bounds,
     Descent,
+    Normal,
     Polished,
     Residuals,
+    Tick,
     descend,
+    never,
     part,
     polish,
 )
@@ -35,8 +40,11 @@ CLOUD = 32
 BEST = 4
 """Of these, descents for each."""
 DECADES = 3.0
-LINE, WAVES = 16, 200
-"""Points along a line; and of each kind, where a sine makes many valleys."""
+LINE, WAVES, MOST, GAPS = 16, 200, 3_000, 300
+"""Points along a line; of each kind, where a sine makes many valleys, at least and at most; and
+between rows, where the model bends."""
+STEPS = 6_000
+"""Steps of descents from other starts, in all."""
 VALLEYS = 2
 """Descents for each line."""
 SCANS = 10
@@ -80,16 +88,16 @@ def judged(rows: Residuals, point: Polished) -> Candidate:
     if normal.count < len(normal.scale) or weak.any():
         full = np.zeros((int(weak.sum()), len(free)))
         full[:, free] = directions[weak]
-        found["undetermined"] = full / normal.scale
+        found["undetermined"] = full
         return Candidate(point, found)
     if not normal.exact:
         bend = inner.bend()
         lowest = float(np.linalg.eigvalsh(bend)[0]) if np.isfinite(bend).all() else np.nan
         if not lowest > FLAT:
             found["curvature"] = lowest
-        if not inner.offset <= STATIONARY:
+        if not inner.offset <= STATIONARY + normal.noise:
             found["gradient"] = inner.offset
-    if np.any(normal.doubt[free] > ALIKE):
+    if not normal.exact and np.any(normal.doubt[free] > ALIKE):
         found["rounding"] = np.flatnonzero((normal.doubt > ALIKE) & free)
     deviations = np.zeros(len(free))
     deviations[free] = np.sqrt(np.diag(inner.covariance()) * normal.squares)
@@ -125,21 +133,21 @@ class Surroundings:
         self.low, self.high = bounds.low[self.others], bounds.high[self.others]
         self.closed = np.isfinite(self.low) & np.isfinite(self.high)
         self.own = np.where(start[self.others] != 0, np.abs(start[self.others]), 1.0)
-        spans = {
-            name: (float(np.min(value)), float(np.max(value)))
-            for name, value in zip(model.columns, rows.values, strict=True)
-        }
-        known = sizes(model.units, {name: top - end for name, (end, top) in spans.items()})
+        ranges = {name: _range(value) for name, value in rows.given.items()}
+        known = sizes(model.units, ranges)
+        self.rows = rows.rows
         self.natural = np.array(
             [known.get(model.names[i], self.own[k]) for k, i in enumerate(self.others)]
         )
         self.waves = [model.names[i] in model.waves for i in self.others]
-        self.places: dict[int, tuple[float, float]] = {}
+        self.bends = [model.names[i] in model.kinks for i in self.others]
+        self.places: dict[int, Vector] = {}
         for k, i in enumerate(self.others):
-            column, sign = model.locations.get(model.names[i], ("", 0.0))
-            if column in spans:
-                end, top = spans[column]
-                self.places[k] = sign * end, sign * top
+            if model.names[i] in model.locations:
+                there, sign = model.locations[model.names[i]]
+                value = sign * np.asarray(evaluate([there], rows.given)[0], dtype=float)
+                if value.ndim and np.isfinite(value).all():
+                    self.places[k] = np.sort(value)
 
     def at(self, base: Vector, value: Vector) -> Vector:
         """A point with these values of the parameters that are not linear, inside the bounds."""
@@ -158,8 +166,8 @@ class Surroundings:
             base, decades = (self.own, DECADES) if turn % 2 else (self.natural, DECADES / 2)
             value = base * 10 ** (decades * (2 * size - 1)) * np.where(sign < 0.5, -1.0, 1.0)
             if turn % 4:
-                for k, (end, top) in self.places.items():
-                    value[k] = end + (top - end) * size[k]
+                for k, there in self.places.items():
+                    value[k] = there[0] + (there[-1] - there[0]) * size[k]
             inside = self.low + np.where(self.closed, self.high - self.low, 0.0) * size
             yield self.at(self.start, np.where(self.closed, inside, value))
 
@@ -169,13 +177,18 @@ class Surroundings:
             size, reach = self.natural[k], 10 ** (DECADES / 2)
             values = [size * np.logspace(-DECADES / 2, DECADES / 2, LINE)]
             if self.waves[k]:  # as finely as periods and frequencies can be told apart
-                even = np.linspace(1 / reach, reach, WAVES)
+                most = max(reach, np.pi * (self.rows - 1))
+                even = np.linspace(1 / reach, most, min(max(WAVES, 2 * self.rows), MOST))
                 values += [size * even, size / even]
             values = [*values, *(-v for v in values)]
             if self.closed[k]:
                 values = [np.linspace(self.low[k], self.high[k], LINE)]
             elif k in self.places:
-                values.append(np.linspace(*self.places[k], LINE))
+                there = self.places[k]
+                values.append(np.linspace(there[0], there[-1], LINE))
+                if self.bends[k]:  # a bend may be in any gap between two rows
+                    gaps = (there[1:] + there[:-1]) / 2
+                    values.append(gaps[:: 1 + len(gaps) // GAPS])
             line = []
             for value in np.unique(np.concatenate(values)):
                 moved = b[self.others].copy()
@@ -192,9 +205,10 @@ class Search:
         rows: Rows,
         start: Vector,
         bounds: Bounds,
-        tick: Callable[[], bool] = lambda: False,
+        tick: Tick = never,
     ) -> None:
         self.rows, self.start, self.bounds, self._tick = rows, start, bounds, tick
+        self.tried = 0
         self.late = False
         """was the time up before all was tried?"""
         self.lowest = np.inf
@@ -207,16 +221,15 @@ class Search:
 
     def first(self) -> Candidate | None:
         """What the start itself leads to; None where the model is not finite there."""
-        self.descent = descent = descend(self.rows, self.start, self.bounds)
+        self.descent = descent = descend(self.rows, self.start, self.bounds, tick=self.tick)
         return self._polished(descent)
 
     def _polished(self, descent: Descent) -> Candidate | None:
         if not np.isfinite(descent.squares):
             return None
-        point = polish(self.rows, descent.b, self.bounds)
-        if point is None:
-            return None
-        found = judged(self.rows, point)
+        point = polish(self.rows, descent.b, self.bounds, tick=self.tick)
+        found = _overflown(self.rows, descent) if point is None else judged(self.rows, point)
+        point = found.point
         found.steps = descent.steps + point.steps
         return found
 
@@ -227,6 +240,8 @@ class Search:
         """
         descent, others = self.descent, self.rows.others
         if found is None or found.complaints or descent is None:
+            return True
+        if self.rows.model.kinks & {self.rows.model.names[i] for i in others}:
             return True
         if not others or found.point.normal.exact:
             return False
@@ -249,17 +264,18 @@ class Search:
         best = min((e.squares for e in ends), default=np.inf)
         if first is not None and not first.complaints:
             best = min(best, first.squares)
-        while rows.r2(best) < GOOD and len(scanned) < SCANS:
+        while (rows.r2(best) < GOOD or rows.model.kinks) and len(scanned) < SCANS:
             fresh = [e for e in ends[:2] if not any(e is s for s in scanned)]
             if not fresh:
                 break
             scanned += fresh
-            low: list[tuple[float, int, Vector]] = []
+            low: list[tuple[float, Vector]] = []
             for descent in fresh:
                 for line in around.lines(descent.b):
                     values = self._heights(line)
-                    low += [(values[i], len(low) + i, line[i]) for i in _valleys(values)[:VALLEYS]]
-            self._descend((point for _, _, point in sorted(low)[: VALLEYS * dimensions]), ends)
+                    low += [(float(values[i]), line[i]) for i in _valleys(values)[:VALLEYS]]
+            low.sort(key=lambda item: item[0])
+            self._descend((point for _, point in low[: VALLEYS * dimensions]), ends)
             best = min(best, ends[0].squares)
         found = [first] if first is not None else []
         for descent in ends:
@@ -284,12 +300,29 @@ class Search:
 
     def _descend(self, points: Iterable[Vector], ends: list[Descent]) -> None:
         for point in points:
-            if self.tick():
+            if self.tick() or self.tried > STEPS:
                 break
-            descent = descend(self.rows, point, self.bounds, 100)
+            descent = descend(self.rows, point, self.bounds, 100, self.tick)
+            self.tried += descent.steps
             if np.isfinite(descent.squares) and not any(_same(descent, e) for e in ends):
                 ends.append(descent)
         ends.sort(key=lambda descent: descent.squares)
+
+
+def _overflown(rows: Rows, descent: Descent) -> Candidate:
+    """Where a descent ran off to so far that slopes are no numbers any more."""
+    count = len(descent.b)
+    none = np.zeros(count)
+    normal = Normal(none + 1, np.eye(count), none, np.diag(none), descent.squares, rows.weighed)
+    point = Polished(pair(descent.b), normal, none > 0, none, 0)
+    return Candidate(point, {"overflow": int(np.argmax(np.abs(descent.b)))})
+
+
+def _range(value: Any) -> float:
+    """The range of a column; of one that is the same in all rows, its size."""
+    if not np.size(value):
+        return 1.0
+    return float(np.ptp(value)) or float(np.max(np.abs(value)))
 
 
 def _valleys(heights: Vector) -> list[int]:

@@ -8,7 +8,7 @@ careful way is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,13 +46,13 @@ def _sum(terms: list[Expr]) -> Expr:
     return terms[0] if len(terms) == 1 else _call("+", *terms)
 
 
-def step_of(model: Model) -> Step:
+def step_of(model: Model, columns: Sequence[str]) -> Step:
     """One step: the parameters' own names hold the trial, names with a blank what was accepted."""
     p = len(model.names)
     pairs = [(i, j) for i in range(p) for j in range(i + 1)]
     squares, gradient, products = Sym(" f"), {}, {}
     rows = list(zip(model.residuals, model.slopes, strict=True))
-    found = _sum([model.summed(_call("*", r, r)) for r, _ in rows])
+    found = _sum([model.summed(_call("*", r, r), columns) for r, _ in rows])
     lower = _call("and", _call("finite?", found), _call("<=", found, _call("*", ROUNDING, squares)))
 
     def kept(name: str, new: Expr) -> Expr:
@@ -63,10 +63,10 @@ def step_of(model: Model) -> Step:
     f = kept(" f", found)
     for i in range(p):
         kept(f" b{i}", Sym(model.names[i]))
-        new = _sum([model.summed(_call("*", s[i], r)) for r, s in rows])
+        new = _sum([model.summed(_call("*", s[i], r), columns) for r, s in rows])
         gradient[i] = kept(f" g{i}", new)
     for i, j in pairs:
-        new = _sum([model.summed(_call("*", s[i], s[j])) for _, s in rows])
+        new = _sum([model.summed(_call("*", s[i], s[j]), columns) for _, s in rows])
         products[i, j] = kept(f" a{i} {j}", new)
     scale = [_call("max", Sym(f" d{i}"), products[i, i]) for i in range(p)]
     following.update((f" d{i}", scale[i]) for i in range(p))
@@ -119,7 +119,7 @@ def _compiled(model: Model, columns: tuple[str, ...], threads: int | None) -> An
     try:
         shapes = dict.fromkeys(columns, ("rows",))
         native = backends.named("native")
-        return native.iterate(step_of(model), columns, shapes, MOST, threads, None)
+        return native.iterate(step_of(model, columns), columns, shapes, MOST, threads, None)
     except (NablispError, ImportError):
         return None
 

@@ -8,14 +8,17 @@ k is 1/t, so its natural size is one over the range of t. Equations that contrad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from .expr import Call, Expr, Num, Sym, names, postorder
 
-Unit = dict[str, Fraction]
-"""Exponents: of columns, and of parameters whose unit is not known yet."""
+Unit = dict[str, Any]
+"""Exponents: of columns, and of parameters whose unit is not known yet; and under NUMBER the
+logarithm of a factor."""
+NUMBER = "#"
 
 _SAME = {"+", "-", "min", "max", "hypot", "atan2", "where", "<", ">", "<=", ">=", "=", "!="}
 _KEEPS = {"+", "-", "min", "max", "hypot", "neg", "abs", "relu"}
@@ -34,7 +37,7 @@ def units(
                 case Sym(name):
                     known[node] = {name: Fraction(1)} if name in (*params, *columns) else {}
                 case Num(value):
-                    known[node] = None if value == 0 else {}
+                    known[node] = None if not value else _number(float(value))
                 case Call(op, args):
                     known[node] = _applied(
                         op.name, args, [known[arg] for arg in args], solved, params
@@ -50,6 +53,11 @@ def units(
         if not any(part in params for part in unit):
             out[name] = unit
     return out
+
+
+def _number(value: float) -> Unit:
+    size = abs(value)
+    return {NUMBER: math.log(size)} if math.isfinite(size) and size not in (0.0, 1.0) else {}
 
 
 def _applied(
@@ -118,24 +126,24 @@ def sizes(found: Mapping[str, Unit], ranges: Mapping[str, float]) -> dict[str, f
     """A natural size for every parameter with a unit, from the ranges of columns."""
     out = {}
     for name, unit in found.items():
-        size = 1.0
+        size = unit.get(NUMBER, 0.0)
         for column, power in unit.items():
-            size *= ranges.get(column, 1.0) ** float(power)
-        if 0 < size < float("inf"):
-            out[name] = size
+            size += math.log(ranges.get(column) or 1.0) * float(power) if column != NUMBER else 0.0
+        if abs(size) < 690:
+            out[name] = math.exp(size)
     return out
 
 
 def locations(
     models: Sequence[Expr], params: Sequence[str], columns: Sequence[str]
-) -> dict[str, Any]:
-    """Parameters that are subtracted from a column, or added to it: that column, and the sign."""
-    found: dict[str, Any] = {}
+) -> dict[str, tuple[Expr, float]]:
+    """Parameters that are subtracted from a formula of columns, or added: that, and the sign."""
+    found: dict[str, tuple[Expr, float]] = {}
     for node in postorder(*models):
         if isinstance(node, Call) and node.op.name in ("-", "+") and len(node.args) == 2:
             for here, there in (node.args, node.args[::-1]):
                 if isinstance(here, Sym) and here.name in params:
-                    inside = [n for n in names(there) if n in columns]
-                    if len(inside) == 1 and isinstance(there, Sym):
-                        found[here.name] = inside[0], 1.0 if node.op.name == "-" else -1.0
+                    inside = names(there)
+                    if inside and all(name in columns for name in inside):
+                        found[here.name] = there, 1.0 if node.op.name == "-" else -1.0
     return found

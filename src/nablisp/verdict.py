@@ -7,19 +7,24 @@ quotient that alone is determined.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .blocks import Blocks
 from .certificate import FitResult
+from .least_squares import lengths, part
 from .printer import brief, element
 from .problem import Problem
 from .residuals import Rows
 from .search import Candidate, Search
 
 Vector = np.ndarray[Any, Any]
+
+
+LITTLE = 0.05
+"""The share of the variance below which a model explains next to nothing."""
 
 
 def certified(
@@ -29,6 +34,7 @@ def certified(
     search: Search,
     remarks: list[str],
 ) -> FitResult:
+    """The result of a fit that came to this candidate."""
     point, options = candidate.point, problem.options
     normal, at = point.normal, point.at
     shown = scalar_names(problem.shapes)
@@ -37,27 +43,39 @@ def certified(
     dof = count - free
     exact = normal.exact
     open_ = errors(candidate, shown, count, lambda there: rows.alike(at, there))
-    squares = normal.squares
-    sd = float(np.sqrt(squares / dof)) if dof > 0 else None
+    squares, unit = normal.squares, problem.unit
+    sd = float(np.sqrt(squares / dof)) / unit if dof > 0 else None
     why = ""
-    cov = None
+    cov, spread = None, 0.0
     if dof <= 0:
-        why = f"{count} rows and {free} parameters leave {max(dof, 0)} degrees of freedom"
+        why = f"{count} rows and {free} parameters leave 0 degrees of freedom"
     elif open_.inverse is None:
         why = "the data do not determine the parameters"
     elif options.loss is not None:
         cov = rows.sandwich(at, normal, ~point.held) * (count / dof)
         sd = rows.scale
     else:
-        cov = open_.inverse * (1.0 if options.sigma is not None else squares / dof)
+        spread = unit if options.sigma is not None else float(np.sqrt(squares / dof))
+        cov = open_.inverse * spread**2
     se = None
     if cov is not None:
         with np.errstate(all="ignore"):
-            se = dict(zip(shown, np.sqrt(np.diag(cov)).tolist(), strict=True))
+            known: Vector = np.sqrt(np.diag(cov))
+            if options.loss is None and open_.alone is not None:
+                known = open_.alone * spread
+        se = dict(zip(shown, known.tolist(), strict=True))
+    scatter = sd if sd is not None and options.loss is None else 0.0
+    if options.loss is not None and dof > 0:
+        scatter = float(np.sqrt(squares / dof))
     status, first, more = verdict(problem, candidate, search, exact, dof, count, open_.open, shown)
     touched = {shown[i]: float(at[i]) for i in np.flatnonzero(problem.bounds.touched(at))}
     if status not in ("converged", "exact"):
         remarks += [f"{name} is the same in all rows" for name in rows.constant()]
+    explained = rows.r2(squares)
+    if status == "converged" and options.loss is None and explained < LITTLE:
+        remarks.append(
+            "the model explains next to nothing of the responses: if it should, try other starts"
+        )
     for name, value in touched.items():
         remarks.append(f"{name} is at its bound, {element(value)}")
     return FitResult(
@@ -66,14 +84,14 @@ def certified(
         start=gathered(problem.start, problem.shapes),
         names=shown,
         estimates=at,
-        rss=squares,
-        dof=dof,
+        rss=squares / unit / unit,
+        dof=max(dof, 0),
         sd=sd,
         r2=rows.r2(squares) if options.loss is None and rows.spread > 0 else None,
         se=se,
         cov=cov,
         why=why,
-        gradient_norm=normal.offset if not exact else 0.0,
+        gradient_norm=0.0 if exact or point.held.all() else part(normal, ~point.held).offset,
         condition=normal.condition,
         bounds=touched,
         undetermined=open_.open,
@@ -85,7 +103,7 @@ def certified(
         seconds=0.0,
         rows=rows.rows,
         remarks=[*more, *remarks],
-        known=problem,
+        known=replace(problem, squares=squares, noise=scatter),
     )
 
 
@@ -116,6 +134,8 @@ def verdict(
                 said = f"the data are met exactly, but {said}"
         elif kind == "rounding":
             said = said.format(", ".join(shown[i] for i in found))
+        elif kind == "overflow":
+            said = said.format(shown[found])
         elif kind in ("pole", "lower"):
             said = said.format(brief(found) if kind == "pole" else f"{found:.6g}")
         status = "time" if search.late else "stalled"
@@ -131,6 +151,10 @@ def verdict(
 
 
 _COMPLAINTS = {
+    "overflow": (
+        "{} runs off, and the slopes are no numbers there",
+        "give it bounds, or leave it out of the model",
+    ),
     "undetermined": (
         "the data do not determine all parameters",
         "fix one: (param a 1 :fixed true), or leave it out of the model",
@@ -171,9 +195,9 @@ class Errors:
     """Covariance of the estimates, before the residuals scale it; what is open, in words."""
 
     inverse: Vector | None
+    alone: Vector | None
+    """the roots of its diagonal, which may be numbers where their squares are none"""
     open: list[str]
-    loose: Vector
-    """which parameters the data do not determine"""
 
 
 def errors(
@@ -187,24 +211,26 @@ def errors(
     normal, free = point.normal, ~point.held
     count = len(names)
     weak = candidate.complaints.get("undetermined", np.zeros((0, count)))
+    if rows < count or "overflow" in candidate.complaints:
+        return Errors(None, None, combinations(weak / normal.scale, point.at, names, same))
+    out, alone = np.zeros((count, count)), np.zeros(count)
     loose = np.zeros(count, dtype=bool)
-    if len(weak):
-        size = np.abs(weak) * normal.scale
-        loose = np.max(size / np.maximum(size.max(axis=1, keepdims=True), 1e-300), axis=0) > 1e-6
-    if rows < count:
-        return Errors(None, combinations(weak, point.at, names, same), loose)
-    fixed = free & ~loose
-    out = np.zeros((count, count))
-    if fixed.any():
+    if free.any():
         _, s, vt = np.linalg.svd(normal.r[:, free], full_matrices=False)
         keep = s > s[0] * 1e-13
-        half = (vt[keep].T / s[keep]) / normal.scale[free][:, None]
+        half = vt[keep].T / s[keep]
         inner = half @ half.T
-        out[np.ix_(free, free)] = inner
+        if len(weak):  # what a direction that is open leaves in a parameter drowns what is known
+            share = np.max(np.abs(weak[:, free]), axis=0) / (s[0] * 1e-13)
+            loose[free] = share > 1e3 * np.sqrt(np.diag(inner))
+        half /= normal.scale[free][:, None]
+        out[np.ix_(free, free)] = half @ half.T
+        alone[free] = lengths(half.T)
+    alone[loose], alone[~free] = np.inf, np.nan
     out[loose, :] = out[:, loose] = 0.0
     out[loose, loose] = np.inf
-    out[~free, ~free] = np.nan
-    return Errors(out, combinations(weak, point.at, names, same), loose)
+    out[~free, :] = out[:, ~free] = np.nan
+    return Errors(out, alone, combinations(weak / normal.scale, point.at, names, same))
 
 
 def combinations(
@@ -214,6 +240,7 @@ def combinations(
     found = []
     for direction in weak:
         size = np.abs(direction) / (np.abs(at) + np.abs(direction).max())
+        size = np.where(np.isfinite(size), size, 1.0)
         inside = sorted(int(i) for i in np.flatnonzero(size > 1e-6 * size.max()))
         found.append(_direction(inside, at, names, same))
     return list(dict.fromkeys(found))
@@ -236,7 +263,13 @@ def _direction(
     inside: list[int], at: Vector, names: Sequence[str], same: Callable[[Vector], bool]
 ) -> str:
     if len(inside) == 1:
-        return f"{names[inside[0]]} has no effect on the fit"
+        i = inside[0]
+        for value in (2 * at[i] + 1, at[i] / 2, -at[i], 0.0):
+            there = at.copy()
+            there[i] = value
+            if not same(there):
+                return f"the model has no slope by {names[i]} to follow: it jumps, or is flat here"
+        return f"{names[i]} has no effect on the fit"
     if len(inside) == 2:
         i, j = inside
         for words, move in _PAIRS:
