@@ -22,18 +22,11 @@ from .columns import Columns
 from .errors import NablispError
 from .evaluate import as_value
 from .expr import Expr, Sym, as_expr, asked
+from .fit_options import FitOptions, bounds_of, in_fit_range, weighing
 from .least_squares import Bounds, Tick, descend, polish
 from .limits import Budget
 from .model import ROBUST, SCALE, weight_name
-from .problem import (
-    FitOptions,
-    Problem,
-    Vector,
-    bounds_of,
-    in_fit_range,
-    posed,
-    weighing,
-)
+from .problem import Problem, Vector, posed
 from .residuals import Rows
 from .search import POOR, Candidate, Search, judged
 from .symmetry import nearest_image, symmetries
@@ -245,7 +238,13 @@ def _small(
     starts = problem.options.starts
     if rows.others and starts != 0 and (starts is not None or search.treacherous(candidate)):
         before = candidate
-        candidate = search.elsewhere(candidate, starts)
+        try:
+            candidate = search.elsewhere(candidate, starts)
+        except KeyboardInterrupt:
+            if before is None:
+                raise
+            search.late = "interrupted"
+            remarks.append("not all starts were tried")
         if before is None and candidate is not None:
             remarks.append(f"{_not_finite(problem, rows, start)}; other starts were tried")
         elif candidate is not before:

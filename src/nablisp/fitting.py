@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     example="(fit y (* a (exp (* k x))) :sigma 0.1)",
 )
 def fit(a: Arguments) -> Machine:
+    from .fit_options import FitOptions, in_fit_range, weighing
     from .fitter import fitted
-    from .problem import FitOptions, in_fit_range, weighing
 
     session = a.session
     responses = yield from _formulas(a, a.given[0], "the response")

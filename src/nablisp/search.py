@@ -209,15 +209,16 @@ class Search:
     ) -> None:
         self.rows, self.start, self.bounds, self._tick = rows, start, bounds, tick
         self.tried = 0
-        self.late = False
-        """was the time up before all was tried?"""
+        self.late = ""
+        """why not all was tried: time, or interrupted"""
         self.lowest = np.inf
         """the lowest sum of squares that was met, but for poles"""
         self.descent: Descent | None = None
 
     def tick(self) -> bool:
-        self.late = self.late or self._tick()
-        return self.late
+        if not self.late and self._tick():
+            self.late = "time"
+        return bool(self.late)
 
     def first(self) -> Candidate | None:
         """What the start itself leads to; None where the model is not finite there."""

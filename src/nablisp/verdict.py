@@ -138,8 +138,7 @@ def verdict(
             said = said.format(shown[found])
         elif kind in ("pole", "lower"):
             said = said.format(brief(found) if kind == "pole" else f"{found:.6g}")
-        status = "time" if search.late else "stalled"
-        return status, f"{by}: not a minimum to rely on: {said}", [cure]
+        return search.late or "stalled", f"{by}: not a minimum to rely on: {said}", [cure]
     if exact:
         free = (
             "0 degrees of freedom, so no standard errors"
