@@ -33,8 +33,9 @@ from .symmetry import nearest_image, symmetries
 from .trouble import trouble
 from .verdict import certified
 
-HOT = 0.3
-"""Seconds that fits of a model have taken after which they get machine code of their own."""
+HOT, OVERHEAD = 1_000_000, 200
+"""Rows that fits of a model have gone through after which they get machine code of their own; and
+how many more a pass counts for. No clock decides: the same program gives the same digits."""
 LARGE = 16_384
 """Rows up to which a fit holds all slopes."""
 SAMPLES = 2_048, 65_536
@@ -150,14 +151,15 @@ def _solved(problem: Problem, began: float, budget: Budget | None) -> FitResult:
 
     count = problem.columns.rows
     if count <= LARGE:
-        values = known(problem.values(problem.columns, count))
-        problem = problem.rescaled(values)
-        rows, start = _rows(problem, problem.values(problem.columns, count), count, tick)
+        values = problem.values(problem.columns, count)
+        if (scaled := problem.rescaled(values)) is not problem:
+            problem, values = scaled, scaled.values(problem.columns, count)
+        rows, start = _rows(problem, values, count, tick)
         model = problem.model
         if model.spent > HOT and (found := _quick(problem, rows, rows, start)):
             return certified(problem, *found, [])
         candidate, search, remarks = _small(problem, rows, start, tick)
-        model.spent += time.perf_counter() - began
+        model.spent += rows.evaluations * (count + OVERHEAD)
         return certified(problem, rows, candidate, search, remarks)
     if problem.model.spent > HOT and not problem.columns.streamed:
         few, start = _sampled(problem, problem.columns, tick)
@@ -175,7 +177,7 @@ def _solved(problem: Problem, began: float, budget: Budget | None) -> FitResult:
         candidate = candidate if point is None else Candidate(point, steps=candidate.steps)
     blocks = Blocks(model, _passes(problem, problem.columns, few), few, count, threads)
     candidate = _large(problem, blocks, candidate, search)
-    model.spent += time.perf_counter() - began
+    model.spent += blocks.evaluations * count
     return certified(problem, blocks, candidate, search, remarks)
 
 

@@ -107,8 +107,8 @@ class Model:
         self.offsets = substitute(self.residuals, zeros)
         self.compiled: dict[Any, Any] = {}
         """functions of sums over rows, by what they are compiled for"""
-        self.spent = 0.0
-        """seconds that fits of it have taken, without machine code of its own"""
+        self.spent = 0
+        """rows that fits of it have gone through, without machine code of its own"""
 
     def __reduce__(self) -> tuple[object, ...]:
         return model_of, self.asked
