@@ -203,6 +203,9 @@ def _quick(
     if whole is not few:
         last = sprint.sprint(model, descent.b, whole.given, whole.rows, threads) or descent
     blocks = Blocks(model, partial(_once, whole), few, whole.rows, threads, backend="native")
+    blocks.before = last.triangle
+    if whole is few:
+        blocks.facts = {"weighed": few.weighed, "spread": few.spread, "size": few.size**2}
     point = polish(blocks, last.b, problem.bounds)
     if point is None:
         return None

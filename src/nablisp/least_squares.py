@@ -223,6 +223,8 @@ class Descent:
     steps: int
     rough: bool = False
     """was any step refused, so that the surface is not what its slopes say?"""
+    triangle: tuple[Vector, Vector] | None = None
+    """the lengths of the slopes there, and the triangle of what they are of length 1; if known"""
 
 
 Tick = Callable[[], bool]

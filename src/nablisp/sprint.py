@@ -156,5 +156,13 @@ def sprint(
     free.append(stepper)
     if stop != "settled":
         return None
-    b = np.array([state[f" b{i}"] for i in range(len(model.names))])
-    return Descent(b, float(state[" f"]), "settled", steps, state[" refused"] > REFUSED)
+    p = range(len(model.names))
+    b = np.array([state[f" b{i}"] for i in p])
+    products = np.array([[state[f" a{max(i, j)} {min(i, j)}"] for j in p] for i in p])
+    scale = np.sqrt(np.diag(products))
+    try:
+        triangle = scale, np.linalg.cholesky(products / np.outer(scale, scale)).T
+    except np.linalg.LinAlgError:
+        return None
+    rough = state[" refused"] > REFUSED
+    return Descent(b, float(state[" f"]), "settled", steps, rough, triangle)
