@@ -22,8 +22,11 @@ STRONG = 0.95
 """Correlations from this size on are shown."""
 DIGITS = 10
 """Significant digits of an estimate in the table; `(get r :b)` has all."""
-ILL = 1e8
-"""The condition number from which estimates are said to hang together."""
+MEANING = {
+    "converged": "a strict minimum: the gradient is zero to rounding, the curvature positive",
+    "stalled": "no minimum that can be vouched for",
+}
+"""What a status means for a fit, where it is more than for other runs."""
 
 
 @dataclass(slots=True)
@@ -154,7 +157,8 @@ class FitResult:
         lines += [f"  {line}" for line in columns_of(rows)]
         lines += [f"  {line}" for line in self._summary()]
         lines += [f"  {line}" for note in self.remarks for line in note.splitlines()]
-        lines.append(f"  {self.status}: {STATUS[self.status]}; {self.seconds:.3f} s")
+        meaning = MEANING.get(self.status, STATUS[self.status])
+        lines.append(f"  {self.status}: {meaning}; {self.seconds:.3f} s")
         return "\n".join(lines)
 
     def _error(self, name: str) -> str:
