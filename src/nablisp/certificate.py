@@ -69,6 +69,8 @@ class FitResult:
     evaluations: int
     seconds: float
     rows: int
+    how: str
+    """what computed residuals and slopes"""
     remarks: list[str] = field(default_factory=list)
     known: Any = field(default=None, repr=False)
     """the problem, for predictions and profiles"""
@@ -83,6 +85,12 @@ class FitResult:
     def more(self) -> dict[str, Any]:
         """What `--json` prints of a fit alone."""
         return {"rss": self.rss, "dof": self.dof}
+
+    @property
+    def work(self) -> str:
+        """What computed it, and how much."""
+        count = f"{self.evaluations} passes over {self.rows:,} rows"
+        return f"{self.how}: {count}, {self.steps} steps, {self.seconds:.3g} s"
 
     @property
     def correlation(self) -> Vector | None:

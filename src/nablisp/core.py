@@ -508,4 +508,6 @@ def time_(a: Arguments) -> Machine:
     seconds = time.perf_counter() - before
     if isinstance(value, Result) and value.work is not None:
         a.session.note(value.work.words(value.steps))
+    elif isinstance(work := getattr(value, "work", None), str):
+        a.session.note(work)
     return seconds

@@ -21,7 +21,7 @@ from .certificate import FitResult
 from .columns import Columns
 from .errors import NablispError
 from .evaluate import as_value
-from .expr import Expr, Sym, as_expr, asked
+from .expr import Expr, Sym, as_expr, asked, size
 from .fit_options import FitOptions, bounds_of, in_fit_range, weighing
 from .least_squares import Bounds, Tick, descend, polish
 from .limits import Budget
@@ -134,6 +134,9 @@ def fitted(
     """The result of a fit; see `fit`."""
     began = time.perf_counter()
     problem = posed(responses, models, params, columns, options)
+    if budget is not None:
+        budget.node(size(*(slope for slopes in problem.model.slopes for slope in slopes)))
+        budget.array((min(columns.rows, LARGE), len(models), len(problem.scalars) + 1))
     with np.errstate(all="ignore"):
         found = _solved(problem, began, budget)
     found.seconds = time.perf_counter() - began

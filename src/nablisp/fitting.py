@@ -67,6 +67,8 @@ def fit(a: Arguments) -> Machine:
     for name, value in result.params.items():
         held[name].value = value
     session.fits = a.form
+    if session.explain:
+        session.note(result.work)
     return result
 
 
