@@ -161,6 +161,23 @@ def test_samples() -> None:
     assert abs(np.mean(many % 30) - 14.5) < 4 * 30 / 12**0.5 / 100
 
 
+@pytest.mark.parametrize("ending", ["arrow", "feather", "ipc"])
+def test_a_batch_that_swells_is_refused_before_it_is_decoded(tmp_path: Path, ending: str) -> None:
+    """A million zeros come to some kilobytes in the file."""
+    table = pa.table({"x": np.zeros(1_000_000)})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    path = tmp_path / f"zeros.{ending}"
+    make = pa.ipc.new_stream if ending == "ipc" else pa.ipc.new_file
+    with make(str(path), table.schema, options=options) as writer:
+        writer.write_table(table)
+    assert path.stat().st_size < 20_000
+    with pytest.raises(NablispError, match="over the limit"):
+        Session(root=tmp_path, limits=Limits(bytes=2_000_000)).run(f'(data "zeros.{ending}")')
+    session = Session(root=tmp_path)
+    session.run(f'(data "zeros.{ending}")')
+    assert session.columns.rows == 1_000_000
+
+
 def test_a_pass_left_early_leaves_nothing_behind(tmp_path: Path) -> None:
     parquet(TABLE, tmp_path / "p.parquet")
     for size in (1, 300):

@@ -7,6 +7,7 @@ cells where they matter. pyarrow reads, and is imported when it is needed.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from .columns import (
 )
 from .errors import NablispError
 from .files import open_file
+from .flatbuffer import Flat, extent
 from .limits import Budget
 
 _PIECE = 65_536  # rows decoded at a time
@@ -47,7 +49,7 @@ def read_files(request: Request, names: Sequence[str]) -> Table:
     wanted: dict[str, Any] = {}
     for name in names:
         with _opened(request, name) as file:
-            reader = _READERS[KINDS[PurePath(name).suffix.lower()]](file)
+            reader = _READERS[KINDS[PurePath(name).suffix.lower()]](file, request.budget)
             if files:
                 _check_same(request, names[0], wanted, name, reader.schema)
             else:
@@ -69,7 +71,7 @@ def read_stream(data: Any, budget: Budget) -> Columns:
         else:
             reader = pa.Table.from_batches([pa.record_batch(data)]).to_reader()
         schema, batches = reader.schema, list(reader)
-    except (pa.ArrowException, TypeError, OSError) as error:
+    except Exception as error:  # whatever the object's own methods raise
         what = f"{type(data).__name__} is no table of columns: {_first_line(error)}"
         hint = 'a single column needs a name, like {"x": column}'
         raise NablispError("data", what, hint=hint) from None
@@ -112,25 +114,73 @@ def _pyarrow() -> Any:
 class _Parquet:
     """The schema of an open Parquet file and its rows."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], budget: Budget) -> None:
         import pyarrow.parquet as pq
 
         self.file = pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
         self.schema = self.file.schema_arrow
         self.rows: int = self.file.metadata.num_rows
+        self.room = budget.limits.bytes
 
     def batches(self, names: Sequence[str]) -> Iterator[Any]:
-        yield from self.file.iter_batches(_PIECE, columns=list(names))
+        """The rows, so many at a time that what a piece says it comes to has room."""
+        metadata = self.file.metadata
+        widest = 8.0
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            chunks = map(group.column, range(group.num_columns))
+            size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in names)
+            widest = max(widest, size / max(group.num_rows, 1))
+        most = int(min(_PIECE, max(self.room / 8 / widest, 1)))
+        yield from self.file.iter_batches(most, columns=list(names))
 
 
 class _Arrow:
     """The schema of an open Arrow file, or of a stream kept in one, and its rows."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], budget: Budget) -> None:
         self.file = file
         self.seekable = file.read(6) == b"ARROW1"
         self.schema = self._reader(None).schema
-        self.rows = sum(len(batch) for batch in self.batches(self.schema.names[:1]))
+        self.rows = 0
+        for rows, size in self._batches():
+            budget.check("bytes", size)
+            self.rows += rows
+
+    def _batches(self) -> Iterator[tuple[int, int]]:
+        """The rows of each batch and the bytes that it comes to, without decoding any."""
+        import pyarrow as pa
+
+        try:
+            yield from self._in_file() if self.seekable else self._in_stream()
+        except (struct.error, IndexError, OverflowError, ValueError) as error:
+            raise pa.ArrowInvalid(f"a batch is described wrongly: {error}") from None
+
+    def _in_file(self) -> Iterator[tuple[int, int]]:
+        """By the footer, which says where each batch begins."""
+        end = self.file.seek(-10, os.SEEK_END)
+        (length,) = struct.unpack("<I", self.file.read(4))
+        self.file.seek(end - length)
+        footer = Flat(self.file.read(length))
+        place, count = footer.vector(footer.root, 3) or (0, 0)
+        for k in range(count):
+            start, head, body = struct.unpack_from("<qi4xq", footer.data, place + 24 * k)
+            self.file.seek(start)
+            message = self.file.read(head)
+            marked = message[:4] == b"\xff\xff\xff\xff"  # older files lack the mark
+            yield extent(Flat(message[8 if marked else 4 :]), self.file.read(body))
+
+    def _in_stream(self) -> Iterator[tuple[int, int]]:
+        import pyarrow.ipc
+
+        self.file.seek(0)
+        messages = pyarrow.ipc.MessageReader.open_stream(self.file)
+        try:
+            while True:
+                message = messages.read_next_message()
+                if message.type == "record batch":
+                    yield extent(Flat(message.metadata.to_pybytes()), memoryview(message.body))
+        except StopIteration:
+            pass
 
     def _reader(self, names: Sequence[str] | None) -> Any:
         import pyarrow.ipc
@@ -149,7 +199,7 @@ class _Arrow:
             yield batch
 
 
-_READERS: dict[str, Callable[[IO[bytes]], _Parquet | _Arrow]] = {
+_READERS: dict[str, Callable[[IO[bytes], Budget], _Parquet | _Arrow]] = {
     "Parquet": _Parquet,
     "Arrow": _Arrow,
 }
@@ -290,7 +340,8 @@ class _Files:
                     hint = f'(data "{self.request.name}") reads it as it is now'
                     raise NablispError("data", f"{file.name} has changed since", hint=hint)
                 row = 0
-                reader = _READERS[KINDS[PurePath(file.name).suffix.lower()]](handle)
+                kind = KINDS[PurePath(file.name).suffix.lower()]
+                reader = _READERS[kind](handle, self.request.budget)
                 for batch in reader.batches([self.raw[name] for name in needed]):
                     self.request.budget.clock()
                     columns = {name: batch.column(self.raw[name]) for name in needed}

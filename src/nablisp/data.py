@@ -113,7 +113,7 @@ def as_columns(data: Any, *, budget: Budget | None = None) -> Columns:
         return named("", data.items(), budget)
     names = _frame_names(data)
     if names is not None:
-        return named("", ((name, data[name]) for name in names), budget)
+        return named("", ((name, _taken(data, name)) for name in names), budget)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         from .arrow import read_stream
 
@@ -125,6 +125,15 @@ def as_columns(data: Any, *, budget: Budget | None = None) -> Columns:
         f"columns come as a mapping from names to arrays, or as a frame, not as {kind}",
         hint="collect() makes a frame of it" if lazy else 'like {"x": [1, 2, 3], "y": [2, 4, 6]}',
     )
+
+
+def _taken(data: Any, name: Any) -> Any:
+    """A column of a frame; NablispError for whatever the frame raises."""
+    try:
+        return data[name]
+    except Exception as error:
+        what = f"column {name} cannot be had: {type(error).__name__}: {error}"
+        raise NablispError("data", what) from None
 
 
 def _frame_names(data: Any) -> list[Any] | None:
@@ -140,7 +149,7 @@ def _frame_names(data: Any) -> list[Any] | None:
         if names.count(name) > 1:  # by its name alone neither can be had
             raise NablispError("data", f"two columns are named {name}", hint="rename one of them")
     if hasattr(data, "__arrow_c_stream__") and not all(
-        hasattr(data[name], "__array__") for name in names
+        hasattr(_taken(data, name), "__array__") for name in names
     ):
         return None
     return names
@@ -148,7 +157,7 @@ def _frame_names(data: Any) -> list[Any] | None:
 
 def _files(folder: str, inside: list[str]) -> list[str]:
     """The data files of a folder; NablispError unless they are of one kind that is read so."""
-    names = [f"{folder}/{name}" for name in inside if not name.startswith((".", "_"))]
+    names = [f"{folder.rstrip('/')}/{name}" for name in inside if not name.startswith((".", "_"))]
     kinds = [KINDS.get(PurePath(name).suffix.lower()) for name in names]
     for name, kind in zip(names, kinds, strict=True):
         if kind is None or kind != kinds[0]:
