@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nablisp import NablispError, Session, advise, parse
+from nablisp import NablispError, Session, advise, parse, train
 from nablisp.advice import Advice, degree
 from nablisp.curvature import lanczos
 from nablisp.expr import Sym
@@ -72,6 +72,7 @@ def test_lanczos_against_the_whole_matrix() -> None:
     values = np.concatenate([[-3.0, 0.5], np.linspace(1, 50, 316), [70.0, 90.0]])
     matrix = (basis * values) @ basis.T
     ends = lanczos(lambda v: matrix @ v, 320)
+    assert ends.settled
     assert np.allclose([ends.low, ends.high], [-3, 90], rtol=1e-10)
     assert abs(abs(ends.lowest @ basis[:, 0]) - 1) < 1e-8
 
@@ -86,6 +87,36 @@ def test_above_some_hundred_entries() -> None:
     assert np.allclose([advice.lowest, advice.highest], ends, rtol=1e-8)
     assert advice.diagonal is None
     assert "Lanczos" in advice.text
+
+
+def test_ends_that_are_not_reached_are_called_so() -> None:
+    weights = np.geomspace(1e-7, 1, 1000)
+    advice = advise(parse("(sum (* k (** w 2)))"), {"w": np.ones(1000), "k": weights}, wrt=["w"])
+    assert not advice.exact
+    assert advice.condition < 1e7
+    assert "condition number at least" in advice.text
+
+
+LOGISTIC = "(mean (- (softplus (+ (* w x) b)) (* y (+ (* w x) b))))"
+DECAY = "(mean (** (- (* a (exp (* -1 k x))) y) 2))"
+FAR = np.linspace(-3, 3, 60)
+AUTO: list[tuple[str, dict[str, float], dict[str, Any], float]] = [
+    # loss, start, columns, what it comes down to in 1,000 steps
+    ("(+ (** (- 1 x) 2) (* 100 (** (- y (** x 2)) 2)))", {"x": 0, "y": 0}, {}, 0.9),
+    ("(+ (** (- 1 x) 2) (* 100 (** (- y (** x 2)) 2)))", {"x": -1.2, "y": 1}, {}, 2),
+    (LOGISTIC, {"w": -20, "b": -10}, {"x": FAR, "y": (np.sin(5 * FAR) + FAR > 0) * 1.0}, 0.7),
+    (LOGISTIC, {"w": 20, "b": 10}, {"x": FAR, "y": (np.sin(5 * FAR) + FAR > 0) * 1.0}, 0.7),
+    (DECAY, {"a": 1, "k": 3}, {"x": FAR + 3, "y": 2 * np.exp(-1.3 * (FAR + 3))}, 1e-8),
+]
+
+
+@pytest.mark.parametrize(("text", "start", "columns", "most"), AUTO)
+def test_auto_leads_down_where_the_curvature_changes(
+    text: str, start: dict[str, float], columns: dict[str, Any], most: float
+) -> None:
+    result = train(parse(text), start, data=columns or None, lr="auto")
+    assert result.status == "steps"
+    assert result.loss < most, (result.loss, result.first_loss)
 
 
 DEGREES = [
@@ -112,6 +143,8 @@ WORDS = [
     # a form after (params (a 1) b), words of what it shows
     ("(advise (+ (** a 2) (** b 2)))", "quadratic, so this is exact"),
     ("(advise (+ (** a 4) (** b 2)))", "not quadratic: this holds nearby"),
+    ("(advise (* 3 a))", "the loss does not curve here"),
+    ("(advise (- (** a 2)))", "the loss curves down here"),
     ("(advise (** (- a b) 2))", "flat along a + b"),
     ("(advise (- (** a 2) (** b 2)))", "curves down along b"),
     (

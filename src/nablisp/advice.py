@@ -43,9 +43,16 @@ class Advice:
     rates: dict[str, float]
     diagonal: Vector | None
     exact: bool
-    """is the loss quadratic, so that this holds everywhere?"""
+    """is the loss quadratic and are the ends its own, so that this holds everywhere?"""
     words: str
     """what the point is, where there is something to say"""
+    settled: bool = True
+    """are the ends known, or do they lie inside the true ones?"""
+
+    @property
+    def curves(self) -> bool:
+        """Does the loss curve up in some direction, so that there is a largest rate?"""
+        return self.highest > 0
 
     @property
     def limit(self) -> float:
@@ -91,12 +98,18 @@ class Advice:
     @property
     def remarks(self) -> list[str]:
         """What a run that one rate does not suit should hear."""
-        if self.condition <= 100 or len(self.names) < 2:
+        if not self.curves or self.condition <= 100 or len(self.names) < 2:
             return []
-        what = f"{self.condition:.4g}" if isfinite(self.condition) else "infinite"
+        what = self._condition
         return [
             f"one rate cannot suit all parameters (condition number {what}); try\n:lr {self.lr}"
         ]
+
+    @property
+    def _condition(self) -> str:
+        if not isfinite(self.condition):
+            return "infinite"
+        return f"{'' if self.settled else 'at least '}{self.condition:.4g}"
 
     @property
     def lr(self) -> str:
@@ -106,18 +119,30 @@ class Advice:
     @property
     def text(self) -> str:
         """The advice as a short table."""
-        holds = "quadratic, so this is exact" if self.exact else "not quadratic: this holds nearby"
+        if self.exact:
+            holds = "quadratic, so this is exact"
+        elif self.settled:
+            holds = "not quadratic: this holds nearby"
+        else:
+            holds = "too large for its curvature to be known to the end"
         lines = [f"advise: the loss is {holds}"]
+        if not self.curves:
+            how = "does not curve" if self.lowest == 0 else "curves down"
+            return f"advise: the loss {how} here: no rate is too large, and none is best"
         lines += [f"  {line}" for line in columns_of(self._rows())]
-        lines.append(f"  largest stable single rate {self.limit:.9g}")
-        what = f"{self.condition:.4g}" if isfinite(self.condition) else "infinite"
+        most = "" if self.settled else "at most "
+        lines.append(f"  largest stable single rate {most}{self.limit:.9g}")
         lines.append(
-            f"  condition number {what}: curvature {self.lowest:.4g} to {self.highest:.4g}"
+            f"  condition number {self._condition}: "
+            f"curvature {self.lowest:.4g} to {self.highest:.4g}{'' if self.settled else ' or more'}"
         )
         if self.words:
             lines.append(f"  {self.words}")
         rates = {"one rate": f" ({self.single:.4g})", "one for each parameter": ""}
-        counts = [f"{_count(steps)} with {how}{rates[how]}" for how, steps in self.steps.items()]
+        least = "" if self.settled else "at least "
+        counts = [
+            f"{least}{_count(steps)} with {how}{rates[how]}" for how, steps in self.steps.items()
+        ]
         lines.append(f"  steps to {GOAL:g} of the excess: {', '.join(counts)}")
         return "\n".join(lines)
 
@@ -215,7 +240,7 @@ def advice_at(surface: Surface, x: Vector, seconds: float = inf) -> Advice | Non
     facts = _of_whole(surface, x) if surface.dense else _of_products(surface, x, seconds)
     if facts is None:
         return None
-    low, high, scaled, rates, diagonal, words = facts
+    low, high, scaled, rates, diagonal, words, settled = facts
     return Advice(
         tuple(surface.moving),
         tuple(surface.labels) if surface.entries <= DENSE else (),
@@ -224,12 +249,13 @@ def advice_at(surface: Surface, x: Vector, seconds: float = inf) -> Advice | Non
         scaled,
         rates,
         diagonal,
-        is_quadratic(surface.loss, surface.moving),
+        settled and is_quadratic(surface.loss, surface.moving),
         words,
+        settled,
     )
 
 
-Facts = tuple[float, float, tuple[float, float], dict[str, float], Vector | None, str]
+Facts = tuple[float, float, tuple[float, float], dict[str, float], Vector | None, str, bool]
 
 
 def _of_whole(surface: Surface, x: Vector) -> Facts | None:
@@ -251,6 +277,7 @@ def _of_whole(surface: Surface, x: Vector) -> Facts | None:
         _rates(surface, scale, ends),
         np.diag(matrix).copy(),
         words.get(what.kind, what.words),
+        True,
     )
 
 
@@ -284,7 +311,9 @@ def _of_products(surface: Surface, x: Vector, seconds: float) -> Facts | None:
     words = f"by Lanczos' method on {surface.entries:,} entries"
     if whole.low < -1e-9 * largest:
         words += "; the loss curves down in some direction"
-    return whole.low, whole.high, inside, _rates(surface, scale, inside), None, words
+    if not (settled := whole.settled and ends.settled):
+        words += f", the ends as far as {whole.products} products see"
+    return whole.low, whole.high, inside, _rates(surface, scale, inside), None, words, settled
 
 
 def _scale(surface: Surface, heights: Mapping[str, float], instead: Callable[[], Vector]) -> Vector:

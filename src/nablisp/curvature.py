@@ -31,18 +31,30 @@ PROBE = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The lowest and highest eigenvalue, and a direction of the lowest."""
+    """The lowest and highest eigenvalue, and a direction of the lowest.
+
+    An eigenvalue lies within `rest` of each; where that is much, the true end may be farther out.
+    """
 
     low: float
     high: float
     lowest: Vector
+    rest: tuple[float, float] = (0.0, 0.0)
+    products: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Are both ends known to some digits?"""
+        size = max(abs(self.low), abs(self.high))
+        low, high = self.rest
+        return low <= max(1e-3 * abs(self.low), 1e-12 * size) and high <= 1e-3 * size
 
 
 def lanczos(times: Times, entries: int, *, seconds: float = np.inf) -> Ends:
     """The ends of a symmetric matrix that is known by its products (Lanczos 1950).
 
     Every vector is made orthogonal to all before it. Stops when both ends hold to 1e-12, or the
-    time is up; then the ends lie inside the true ones.
+    time is up; then the ends lie inside the true ones, and `rest` says how far they have come.
     """
     began = monotonic()
     most = min(entries, STEPS, max(20, HELD // entries))
@@ -65,7 +77,9 @@ def lanczos(times: Times, entries: int, *, seconds: float = np.inf) -> Ends:
             )
             rest = beside[k] * np.abs(basis[-1, [0, -1]])
             if last or ended or (rest <= 1e-12 * np.abs(values).max()).all():
-                return Ends(float(values[0]), float(values[-1]), vectors[: k + 1].T @ basis[:, 0])
+                lowest = vectors[: k + 1].T @ basis[:, 0]
+                low, high = (0.0, 0.0) if k + 1 == entries else map(float, rest)
+                return Ends(float(values[0]), float(values[-1]), lowest, (low, high), k + 1)
         vector = pushed / beside[k]
     raise AssertionError("the last turn returns")
 
@@ -122,12 +136,18 @@ def flat_along(directions: Matrix, labels: Sequence[str]) -> Nature:
 
 
 def quartic(
-    hessian: Callable[[Vector], Matrix], x: Vector, matrix: Matrix, reach: Vector, fall: float
+    hessian: Callable[[Vector], Matrix],
+    x: Vector,
+    matrix: Matrix,
+    slope: Vector,
+    reach: Vector,
+    fall: float,
 ) -> Iterator[Vector]:
     """Directions whose curvature here is as nothing against that close by: flat to second order.
 
     `reach` is how far each entry came, and `fall` how far the loss; where a direction explains
-    some of that, it is not looked at.
+    some of that, it is not looked at. Close by is PROBE of the way, and as near as rounding and
+    the step that Newton's method has left: a curvature that holds there is the point's own.
     """
     values, basis = np.linalg.eigh(matrix * np.outer(reach, reach))
     for value, along in zip(values[:10], basis.T, strict=False):
@@ -137,9 +157,46 @@ def quartic(
         if value <= NOTHING * fall:
             yield step
             continue
-        there = hessian(x + PROBE * step)
-        if float(step @ there @ step) > 100 * abs(float(value)):
+        left = abs(float(slope @ step)) / float(value)
+        near = min(PROBE, 100 * max(EPS, left))
+        bends = [float(step @ hessian(x + share * step) @ step) for share in (PROBE, near)]
+        if min(bends) > 100 * abs(float(value)):
             yield step
+
+
+def cone(matrix: Matrix, sides: Vector) -> tuple[float, Vector] | None:
+    """A direction of the lowest curvature that bounds allow; None where they are too many to try.
+
+    `sides` is 1 or -1 for an entry that may only grow or fall, 0 for one that is free. By
+    Kaplan's test (2000): some part of the bounded entries has an eigenvector inside the cone.
+    """
+    free, held = np.flatnonzero(sides == 0), np.flatnonzero(sides)
+    if len(held) > 10:
+        return None
+    scale = units(matrix)
+    scaled = matrix / np.outer(scale, scale)
+    found = (np.inf, np.zeros(len(matrix)))
+    if len(free):
+        values, basis = np.linalg.eigh(scaled[np.ix_(free, free)])
+        found[1][free] = basis[:, 0]
+        found = float(values[0]), found[1] / scale
+        if values[0] <= rounding(values):
+            return found
+    inner, across = scaled[np.ix_(free, free)], scaled[np.ix_(free, held)]
+    back = -np.linalg.solve(inner, across) if len(free) else across
+    left = scaled[np.ix_(held, held)] + (across.T @ back if len(free) else 0)
+    left = left * np.outer(sides[held], sides[held])
+    for chosen in range(1, 1 << len(held)):
+        part = [i for i in range(len(held)) if chosen >> i & 1]
+        values, basis = np.linalg.eigh(left[np.ix_(part, part)])
+        basis *= np.sign(basis[np.abs(basis).argmax(axis=0), range(len(part))])
+        for value, along in zip(values, basis.T, strict=True):
+            if value < found[0] and (along >= -1e-12).all():
+                whole = np.zeros(len(matrix))
+                whole[held[part]] = along * sides[held[part]]
+                whole[free] = back[:, part] @ whole[held[part]] if len(free) else 0
+                found = float(value), whole / scale
+    return found
 
 
 def _sparse(rows: Matrix) -> Matrix:

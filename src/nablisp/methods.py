@@ -15,6 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .region import Products, Whole
+from .region import units as units_of
+
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -22,6 +25,7 @@ ENDINGS = {
     "rest": "no step improves on this point: the gradient is zero to rounding, or not smooth",
     "slow": "steps still fall, but by next to nothing",
     "unbounded": "the value falls without end",
+    "pole": "the value falls without end towards a bound",
 }
 
 EPS = float(np.finfo(np.float64).eps)
@@ -29,10 +33,13 @@ NOISE = 10 * EPS
 """Relative differences of values that are taken for rounding."""
 TRIALS, FUTILE = 100, 8
 """Lengths of a step that are tried; those that may promise less than rounding in vain."""
-TURNS = 500
-"""Turns of conjugate gradients in one step."""
 IDLE = 4
 """Steps of lbfgs in a row that are no longer than rounding, or fall by no more."""
+SPENT = 50
+"""Steps in a row that change the value by its rounding, or a value that is nothing against the
+start's: towards a kink or infinity there is no end of them."""
+STEEP = 1e150
+"""What stands for an infinite gradient at a bound that holds it."""
 FAR = 1e100
 """Where a coordinate or a value that falls is said to have no bound."""
 
@@ -70,6 +77,10 @@ class Bounds:
     low: Vector
     high: Vector
 
+    def met(self, x: Vector) -> bool:
+        """Is an entry at its bound?"""
+        return bool(((x <= self.low) | (x >= self.high)).any())
+
     def clip(self, x: Vector) -> Vector:
         return np.minimum(np.maximum(x, self.low), self.high)
 
@@ -87,9 +98,11 @@ class Bounds:
 Run = Generator[Point, None, str]
 
 
-def look(surface: Surface, x: Vector) -> Point:
-    """The point at x."""
-    return Point(x, *surface.at(x))
+def look(surface: Surface, x: Vector, bounds: Bounds) -> Point:
+    """The point at x; an infinite gradient that a bound holds is as good as a steep one."""
+    value, slope = surface.at(x)
+    held = ((x <= bounds.low) & (slope == np.inf)) | ((x >= bounds.high) & (slope == -np.inf))
+    return Point(x, value, np.where(held, np.sign(slope) * STEEP, slope) if held.any() else slope)
 
 
 def _fallen(point: Point, first: Point) -> bool:
@@ -101,43 +114,54 @@ def _fallen(point: Point, first: Point) -> bool:
 # ---- Newton's method in a trust region -----------------------------------------------------------
 
 
-def newton(surface: Surface, point: Point, bounds: Bounds, *, whole: bool = True) -> Run:
+def newton(
+    surface: Surface, point: Point, bounds: Bounds, *, whole: bool = True, top: float = -np.inf
+) -> Run:
     """Newton's method with the exact Hessian in a trust region.
 
     With `whole` the model is minimised exactly in the region, by the eigenvalues of the Hessian
     (Moré and Sorensen 1983), which leaves saddles; otherwise by conjugate gradients on products
     (Steihaug 1983). The region is measured in units of `_units`. Where the value cannot tell any
     more, a shorter gradient counts as progress, so the end is at the rounding of the gradient.
+    `top` is the value where the search began, if that was elsewhere.
     """
-    first, radius, pace = point, 0.0, _Pace(point)
+    first, radius, pace = point, 0.0, _Pace(point, top)
     reach = np.abs(point.x)
     while True:
         free = bounds.free(point)
         if not free.any() or (not whole and not point.slope[free].any()):
             return "rest"
         slope, units = point.slope[free], np.ones(int(free.sum()))
-        model: _Whole | _Products
+        model: Whole | Products
         if whole:
             matrix = surface.hessian(point.x)[np.ix_(free, free)]
             if not np.isfinite(matrix).all():
                 return "rest"
-            units = _units(matrix)
-            model = _Whole(matrix, slope, units)
+            units = units_of(matrix)
+            model = Whole(matrix, slope, units)
         else:
-            model = _Products(products(surface, point.x, free), slope)
+            model = Products(products(surface, point.x, free), slope)
         radius = radius or max(1.0, float(np.linalg.norm(units * point.x[free])))
         steep = float(np.linalg.norm(slope / units))
         futile = 0
         for _ in range(TRIALS):
-            x = point.x.copy()
-            x[free] += model.step(radius)
-            x = bounds.clip(x)
-            moved = (x - point.x)[free]
-            if not moved.any() or not np.isfinite(moved).all():
+            foreseen, x = -np.inf, point.x
+            for step in model.steps(radius):
+                there = point.x.copy()
+                there[free] += step
+                there = bounds.clip(there)
+                moved = (there - point.x)[free]
+                if moved.any() and np.isfinite(moved).all():
+                    fall = -float(slope @ moved + 0.5 * moved @ model.times(moved))
+                    if fall > foreseen or x is point.x:
+                        foreseen, x = fall, there
+            if x is point.x:
                 return "rest"
+            moved = (x - point.x)[free]
             length = float(np.linalg.norm(units * moved))
-            foreseen = -float(slope @ moved + 0.5 * moved @ model.times(moved))
-            new = look(surface, x)
+            new = look(surface, x, bounds)
+            if new.value == -np.inf and bounds.met(x):
+                return "pole"
             fell = point.value - new.value if new.ok else -np.inf
             noise = NOISE * abs(point.value)
             blur = max(noise, 4 * EPS * abs(first.value))
@@ -163,7 +187,7 @@ def newton(surface: Surface, point: Point, bounds: Bounds, *, whole: bool = True
         yield point
         if _fallen(point, first):
             return "unbounded"
-        if small:
+        if small or pace.spent(point):
             return "rest"
         if pace.slow(point, 100):
             return "slow"
@@ -172,8 +196,16 @@ def newton(surface: Surface, point: Point, bounds: Bounds, *, whole: bool = True
 class _Pace:
     """Whether steps still lead anywhere: values and gradients of some steps ago."""
 
-    def __init__(self, point: Point) -> None:
+    def __init__(self, point: Point, top: float) -> None:
         self.value, self.steep, self.since = point.value, np.inf, 0
+        self.top, self.last, self.spends = max(top, point.value), point.value, 0
+
+    def spent(self, point: Point) -> bool:
+        """Have SPENT steps in a row each led to no change, or from nothing to nothing?"""
+        size = abs(point.value)
+        still = self.last - point.value <= EPS * size or size <= EPS * (self.top - point.value)
+        self.last, self.spends = point.value, self.spends + 1 if still else 0
+        return self.spends >= SPENT
 
     def slow(self, point: Point, steps: int) -> bool:
         """Has so many steps changed neither the value by a thousandth nor halved the gradient?"""
@@ -183,108 +215,6 @@ class _Pace:
             self.value, self.steep, self.since = point.value, min(steep, self.steep), 0
         self.since += 1
         return self.since > steps
-
-
-def _units(matrix: Matrix) -> Vector:
-    """The unit of length of each entry: what changes the gradient by its own measure."""
-    diagonal = np.sqrt(np.abs(np.diag(matrix)))
-    rows = np.sqrt(np.abs(matrix).max(axis=1))
-    largest = float(rows.max(initial=0.0)) or 1.0
-    units = np.maximum(np.where(diagonal > 0, diagonal, rows), 1e-8 * largest)
-    return units / largest
-
-
-class _Whole:
-    """A quadratic model in the basis where its matrix is diagonal."""
-
-    def __init__(self, matrix: Matrix, slope: Vector, units: Vector) -> None:
-        self.matrix, self.units = matrix, units
-        self.bends, self.basis = np.linalg.eigh(matrix / units[:, None] / units)
-        self.slope = self.basis.T @ (slope / units)
-
-    def times(self, v: Vector) -> Vector:
-        return self.matrix @ v
-
-    def step(self, radius: float) -> Vector:
-        """The lowest point of the model within the radius."""
-        return self.basis @ self._step(radius) / self.units
-
-    def _step(self, radius: float) -> Vector:
-        bends, slope = self.bends, self.slope
-        lowest, most = float(bends[0]), float(np.abs(bends).max())
-        tiny = len(bends) * EPS * most
-        if lowest > tiny:
-            step: Vector = -slope / bends
-            if np.linalg.norm(step) <= radius:
-                return step
-        shift = max(0.0, -lowest)
-        lifted = bends + shift
-        still = lifted <= tiny
-        if np.linalg.norm(slope / np.maximum(lifted, tiny)) > radius:
-            return self._at_edge(radius, shift)
-        step = np.where(still, 0.0, -slope / np.where(still, 1.0, lifted))
-        if lowest < -tiny:  # along what curves down, to the edge of the region
-            k = int(np.flatnonzero(still)[0])
-            step[k] = np.copysign(np.sqrt(radius**2 - float(step @ step)), -slope[k] or 1.0)
-        return step
-
-    def _at_edge(self, radius: float, shift: float) -> Vector:
-        """The step of length `radius`: a zero of 1/radius - 1/length in the shift, by Newton."""
-        bends, slope = self.bends, self.slope
-        low, high = shift, shift + float(np.linalg.norm(slope)) / radius
-        at = low + 1e-3 * (high - low)
-        for _ in range(100):
-            lifted = bends + at
-            with np.errstate(all="ignore"):
-                step = -slope / lifted
-                length = float(np.linalg.norm(step))
-            if not np.isfinite(length) or length > radius:
-                low = at
-            else:
-                high = at
-            if abs(length - radius) <= 1e-6 * radius or high - low <= EPS * high:
-                break
-            with np.errstate(all="ignore"):
-                bend = float(np.sum(slope**2 / lifted**3))
-                at += (length / radius - 1) * length**2 / bend
-            if not low < at < high:
-                at = max(np.sqrt(low * high), low + 1e-3 * (high - low))
-        return np.nan_to_num(step)
-
-
-class _Products:
-    """A quadratic model known by products with its matrix."""
-
-    def __init__(self, times: Callable[[Vector], Vector], slope: Vector) -> None:
-        self.times, self.slope = times, slope
-
-    def step(self, radius: float) -> Vector:
-        """Conjugate gradients until they leave the region, or the model curves down."""
-        step, rest = np.zeros_like(self.slope), self.slope
-        size = float(np.linalg.norm(rest))
-        goal = size * min(0.1, np.sqrt(size))
-        along = -rest
-        for _ in range(min(2 * len(rest) + 10, TURNS)):
-            pushed = self.times(along)
-            bend = float(along @ pushed)
-            square = float(rest @ rest)
-            if bend <= 0 or not np.isfinite(bend):
-                return step + _to_edge(step, along, radius) * along
-            share = square / bend
-            if np.linalg.norm(step + share * along) >= radius:
-                return step + _to_edge(step, along, radius) * along
-            step = step + share * along
-            rest = rest + share * pushed
-            if np.linalg.norm(rest) <= goal:
-                break
-            along = -rest + float(rest @ rest) / square * along
-        return step
-
-
-def _to_edge(step: Vector, along: Vector, radius: float) -> float:
-    """How far along a direction the region ends."""
-    a, b, c = float(along @ along), float(step @ along), float(step @ step) - radius**2
-    return float((-b + np.sqrt(max(b * b - a * c, 0.0))) / a)
 
 
 def products(surface: Surface, x: Vector, free: Any) -> Callable[[Vector], Vector]:
@@ -302,12 +232,14 @@ def products(surface: Surface, x: Vector, free: Any) -> Callable[[Vector], Vecto
 # ---- L-BFGS --------------------------------------------------------------------------------------
 
 
-def lbfgs(surface: Surface, point: Point, bounds: Bounds, *, memory: int = 20) -> Run:
+def lbfgs(
+    surface: Surface, point: Point, bounds: Bounds, *, memory: int = 20, top: float = -np.inf
+) -> Run:
     """Limited-memory BFGS (Liu and Nocedal 1989) with a line search to the strong Wolfe conditions.
 
     Within bounds the entries held there are left out, and the search goes along the projected path.
     """
-    first, pace, idle = point, _Pace(point), 0
+    first, pace, idle = point, _Pace(point, top), 0
     reach = np.abs(point.x)
     pairs: deque[tuple[Vector, Vector]] = deque(maxlen=memory)
     while True:
@@ -324,6 +256,8 @@ def lbfgs(surface: Surface, point: Point, bounds: Bounds, *, memory: int = 20) -
         start = min(1.0, longest / _length(slope)) if fresh else 1.0
         search = _wolfe if bounds.open else _projected
         new = search(surface, point, along, start, bounds)
+        if new is not None and new.value == -np.inf:
+            return "pole"
         if new is None:
             if fresh:
                 return "rest"
@@ -340,7 +274,7 @@ def lbfgs(surface: Surface, point: Point, bounds: Bounds, *, memory: int = 20) -
             return "unbounded"
         still = fell <= NOISE * abs(point.value) or (np.abs(moved) <= EPS * reach).all()
         idle = idle + 1 if still else 0
-        if idle >= IDLE:
+        if idle >= IDLE or pace.spent(point):
             return "rest"
         if pace.slow(point, 1000):
             return "slow"
@@ -386,7 +320,7 @@ def _wolfe(
         x = point.x + at * along
         if (x == point.x).all() or at * abs(fall) < noise / 100:
             break
-        new = look(surface, x)
+        new = look(surface, x, bounds)
         rise = float(new.slope @ along) if new.ok else np.inf
         enough = new.ok and (
             new.value <= point.value + 1e-4 * at * fall
@@ -436,8 +370,10 @@ def _projected(
         moved = x - point.x
         if not moved.any():
             return None
-        new = look(surface, x)
+        new = look(surface, x, bounds)
         fall = float(point.slope @ moved)
+        if new.value == -np.inf and bounds.met(x):
+            return new
         if new.ok and (
             new.value <= point.value + 1e-4 * fall
             if abs(fall) > noise

@@ -18,12 +18,13 @@ import numpy as np
 
 from . import data as table
 from .columns import Columns
-from .curvature import EPS, PROBE, Nature, Vector, flat_along, lanczos, nature, quartic, rounding
+from .curvature import Nature
+from .ending import Ending
 from .errors import NablispError
 from .evaluate import ROWS, as_value
 from .expr import Expr, Sym, as_expr, asked, names, substitute
 from .limits import Budget
-from .methods import Bounds, Point, lbfgs, look, newton, products
+from .methods import STEEP, Bounds, Point, lbfgs, look, newton
 from .options import Options, check_loss, in_range, method_of, moving
 from .printer import brief
 from .results import Progress, Result
@@ -36,18 +37,20 @@ FIRST = 300
 """Steps, and as many more for each entry, after which lbfgs leaves the rest to newton."""
 LAST = 10
 """Steps that newton takes at the end where it has no whole Hessian."""
-AT_ZERO = 1e3
-"""A gradient of this many roundings of its own terms is zero."""
-NEAR = 1e-8
-"""A run that ends so close to the lowest point of its model, relative to its way, is there."""
+ROUNDS = 20
+"""How often a search goes on from a lower point close by, where the loss is not smooth."""
 
 CURES = {
     "saddle": "start elsewhere, a little to one side",
     "flat": "the loss does not say where along it: fix one of the names, or add a term",
     "kink": "this is as low as it gets close by; no method can show it to be a minimum",
+    "falls": "the loss is not smooth here: start elsewhere, a little to one side",
+    "far": "its lowest value may lie at infinity: set bounds, or check its sign",
+    "unseen": "it may be a saddle or flat: start elsewhere, and compare what is found",
     "slow": "look at the loss along the way, start elsewhere, or write it in other units",
     "rough": "the gradient is not zero, yet no step improves on it: is the loss smooth here?",
     "unbounded": "the loss falls without end along {}: set bounds, or check its sign",
+    "pole": "the loss falls without end as {} nears its bound: move the bound inside",
 }
 """What to try, by what is wrong."""
 
@@ -202,10 +205,11 @@ class _Search:
     def go(self) -> Generator[Progress, None, Result]:
         began = seen = time.perf_counter()
         options, surface = self.options, self.surface
-        first = point = look(surface, self.start)
+        first = point = look(surface, self.start, self.bounds)
         most = STEPS if options.steps is None else options.steps
         reason: str | None = None if point.ok else "diverged"
         done = 0
+        self.ending = Ending(surface, self.bounds, first)
         search = self._steps(first)
         try:
             while reason is None:
@@ -238,33 +242,44 @@ class _Search:
         return self._result(verdict, first, point, done, time.perf_counter() - began)
 
     def _steps(self, first: Point) -> Generator[Point, None, str]:
-        """The points of the method, or of one after the other."""
-        surface, point, ending = self.surface, first, ""
-        if self.by == "newton":
-            self.ran = "newton"
-            return (yield from newton(surface, point, self.bounds, whole=surface.dense))
-        self.ran = "lbfgs"
-        taken = 0
-        descent = lbfgs(surface, point, self.bounds)
-        while not surface.dense or taken < FIRST * (1 + surface.entries):
-            try:
-                point = next(descent)
-            except StopIteration as stop:
-                ending = stop.value
+        """The points of the method, and from lower ones close by, where it missed a kink."""
+        self.ran = self.by or "lbfgs"
+        point, ending = first, "rest"
+        for _ in range(ROUNDS):
+            point, ending = yield from self._descent(point)
+            lower = self.ending.lower(point) if ending == "rest" else None
+            if lower is None:
                 break
-            taken += 1
+            point = lower
             yield point
-        if ending == "unbounded":
-            return ending
-        finish = newton(surface, point, self.bounds, whole=surface.dense)
-        for _ in range(STEPS if surface.dense else LAST):
+        return ending
+
+    def _descent(self, point: Point) -> Generator[Point, None, tuple[Point, str]]:
+        """The points of one method, or of one after the other; the last, and how it ended."""
+        surface, ending, taken = self.surface, "", 0
+        top = self.ending.first.value
+        if self.by != "newton":
+            descent = lbfgs(surface, point, self.bounds, top=top)
+            while not surface.dense or taken < FIRST * (1 + surface.entries):
+                try:
+                    point = next(descent)
+                except StopIteration as stop:
+                    ending = stop.value
+                    break
+                taken += 1
+                yield point
+            if ending in ("unbounded", "pole"):
+                return point, ending
+        whole = surface.dense
+        finish = newton(surface, point, self.bounds, whole=whole, top=top)
+        for _ in range(LAST if self.by != "newton" and not whole else STEPS):
             try:
                 point = next(finish)
             except StopIteration as stop:
-                return str(stop.value)
-            self.ran = "lbfgs and newton"
+                return point, stop.value
+            self.ran = "newton" if self.by == "newton" else "lbfgs and newton"
             yield point
-        return ending
+        return point, ending
 
     def _quiet(self, point: Point) -> bool:
         """Is the gradient within the tolerance that was asked for?"""
@@ -291,14 +306,25 @@ class _Search:
             far = np.abs(point.x) >= 1e-3 * np.abs(point.x).max()
             gone = [label for label, f in zip(self.surface.labels, far, strict=True) if f]
             return _Verdict("diverged", "", [CURES["unbounded"].format(", ".join(gone[:8]))])
+        if reason == "pole":
+            poles = ", ".join(self._poles(point)[:8])
+            return _Verdict("diverged", "", [CURES["pole"].format(poles)])
         free = self.bounds.free(point)
         held = [label for label, f in zip(self.surface.labels, free, strict=True) if not f]
         at_bounds = f"; at a bound: {', '.join(held[:8])}" if held else ""
-        if not free.any():
-            found_there = "a minimum: held by bounds in every direction"
-            return self._judged(reason, Nature("minimum", found_there), True, at_bounds)
-        what, zero = self._nature(first, point, free)
+        what, zero = self.ending.nature(point)
         return self._judged(reason, what, zero, at_bounds)
+
+    def _poles(self, point: Point) -> list[str]:
+        """The entries at whose bounds the loss is -inf, each alone if it can be."""
+        found = []
+        for k, label in enumerate(self.surface.labels):
+            for side in (self.bounds.low, self.bounds.high):
+                x = point.x.copy()
+                x[k] = side[k]
+                if np.isfinite(side[k]) and self.surface.at(x)[0] == -inf:
+                    found.append(label)
+        return found or ["the point"]
 
     def _judged(self, reason: str, what: Nature, zero: bool, more: str) -> _Verdict:
         if reason in ("steps", "time", "until"):
@@ -313,66 +339,6 @@ class _Search:
             return _Verdict("stalled", words, [CURES[what.kind]])
         return _Verdict("converged", words, [])
 
-    def _nature(self, first: Point, point: Point, free: Any) -> tuple[Nature, bool]:
-        """What the point is among the entries that are free, and whether its gradient is zero."""
-        surface = self.surface
-        labels = [label for label, f in zip(surface.labels, free, strict=True) if f]
-        slope = point.slope[free]
-        reach = np.maximum(np.abs(first.x), np.abs(point.x))[free]
-        if not surface.dense:
-            return self._nature_by_products(point, free, labels, reach)
-
-        def part(x: Vector) -> Any:
-            whole = point.x.copy()
-            whole[free] = x
-            return surface.hessian(whole)[np.ix_(free, free)]
-
-        matrix = part(point.x[free])
-        if not np.isfinite(matrix).all():
-            return Nature("minimum", ""), False
-        fell = first.value - point.value
-        reach = _reach(reach, matrix, max(fell, abs(point.value)))
-        what = nature(matrix, labels)
-        if what.kind == "minimum":
-            flat = list(quartic(part, point.x[free], matrix, reach, fell))
-            if flat:
-                what = flat_along(np.array(flat), labels)
-        if what.axis is not None and what.kind == "flat":
-            what = self._kink(point, free, what, reach, fell)
-        nothing = EPS * abs(point.value) / reach + np.finfo(np.float64).tiny
-        zero = (np.abs(slope) <= AT_ZERO * EPS * (np.abs(matrix) @ reach) + nothing).all()
-        if not zero and what.kind == "minimum":
-            left = np.linalg.solve(matrix, slope)
-            zero = bool((np.abs(left) <= NEAR * reach).all())
-        return what, bool(zero)
-
-    def _kink(self, point: Point, free: Any, what: Nature, reach: Vector, fell: float) -> Nature:
-        """What has no curvature may still rise both ways, like an absolute value."""
-        assert what.axis is not None
-        step = np.zeros_like(point.x)
-        step[free] = PROBE * what.axis / np.abs(what.axis / reach).max()
-        rises = [self.surface.at(point.x + side * step)[0] - point.value for side in (1, -1)]
-        if min(rises) > 1e-12 * max(fell, abs(point.value)):
-            return Nature("kink", f"a kink: the loss rises steeply both ways along {what.along}")
-        return what
-
-    def _nature_by_products(
-        self, point: Point, free: Any, labels: Sequence[str], reach: Vector
-    ) -> tuple[Nature, bool]:
-        """The same by Lanczos' method, where the Hessian is too large to hold."""
-        ends = lanczos(products(self.surface, point.x, free), int(free.sum()))
-        scale = max(abs(ends.low), abs(ends.high))
-        zero = float(np.linalg.norm(point.slope[free])) <= NEAR * scale * float(
-            np.linalg.norm(reach)
-        )
-        blur = max(rounding(np.array([scale])) * len(labels), 1e-12 * scale)
-        if ends.low < -blur:
-            along = "a combination of many entries"
-            return Nature("saddle", f"a saddle: the loss falls along {along}", along), zero
-        if ends.low <= blur:
-            return flat_along(ends.lowest[None, :], labels), zero
-        return Nature("minimum", f"a minimum: curvature {ends.low:.4g} to {ends.high:.4g}"), zero
-
     def _not_finite(self, point: Point) -> tuple[str, Expr | None]:
         """Which part is not finite at the start."""
         surface = self.surface
@@ -385,6 +351,8 @@ class _Search:
     ) -> Result:
         surface = self.surface
         self._record(point)
+        steep = np.abs(point.slope) == STEEP
+        slope = np.where(steep, np.copysign(inf, point.slope), point.slope + 0.0)
         with np.errstate(all="ignore"):
             norm = float(np.linalg.norm(point.slope[self.bounds.free(point)]))
         return Result(
@@ -394,7 +362,7 @@ class _Search:
             surface.values(first.x),
             point.value,
             first.value,
-            surface.values(point.slope + 0.0),
+            surface.values(slope),
             done,
             seconds,
             {name: np.array(kept) for name, kept in self.history.items()},
@@ -406,15 +374,3 @@ class _Search:
             evaluations=surface.evaluations,
             gradient_norm=norm,
         )
-
-
-def _reach(reach: Vector, matrix: Any, fell: float) -> Vector:
-    """How far each entry came, at least what its own curvature needs for such a fall, at most 1.
-
-    An entry that starts where it ends has no scale but this.
-    """
-    bends = np.abs(np.diag(matrix))
-    with np.errstate(all="ignore"):
-        own = np.minimum(np.sqrt(2 * fell / bends), 1.0)
-    found = np.maximum(reach, np.where(np.isfinite(own), own, 0.0))
-    return np.where(found > 0, found, 1.0)

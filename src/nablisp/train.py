@@ -47,6 +47,11 @@ SMALL = 30
 """Up to this many parameters, all numbers, a run that went well hears about its rates, too."""
 PATIENCE = 2.0
 """Seconds that advice nobody asked for may take, where Lanczos' method gives it."""
+RETRIES = 6
+"""How often `:lr auto` starts anew with lower rates where it diverged."""
+HALVINGS, ENOUGH = 60, 0.25
+"""How often its rates are halved beforehand at most: until the first step brings this share of
+what the slope foresees."""
 TROUBLED = ("diverged", "stalled")
 MANY = 1 << 40
 """Steps without an end."""
@@ -102,7 +107,32 @@ def training(
         from .minimizer import minimizing
 
         return minimizing(loss, params, columns, options, budget, "train")
-    return _Run(loss, params, columns, options, budget or Budget()).go()
+    return _run(loss, params, columns, options, budget or Budget())
+
+
+def _run(
+    loss: Expr,
+    params: Mapping[str, Any],
+    columns: Columns,
+    options: Options,
+    budget: Budget,
+) -> Generator[Progress, None, Result]:
+    """One run; with `:lr auto` another at a quarter of the rates, as long as it leads up."""
+    began, whole = time.perf_counter(), options.seconds
+    for tried in range(RETRIES + 1):
+        result = yield from _Run(loss, params, columns, options, budget, 0.25**tried).go()
+        spent = time.perf_counter() - began
+        rose = result.status == "diverged" or result.loss > 1.01 * abs(result.first_loss)
+        if tried:
+            result.remarks.append(f"the advised rates led up: these are 1/{4**tried} of them")
+            result.seconds = spent
+        if not (options.auto and rose) or result.status == "interrupted":
+            break
+        if whole is not None:
+            if spent >= whole:
+                break
+            options = replace(options, seconds=whole - spent)
+    return result
 
 
 class _Run:
@@ -115,6 +145,7 @@ class _Run:
         columns: Columns,
         options: Options,
         budget: Budget,
+        share: float = 1.0,
     ) -> None:
         params = {name: _native(value) for name, value in params.items()}
         self.loss, self.options, self.budget = loss, options, budget
@@ -145,7 +176,8 @@ class _Run:
         )
         self.until, self.fixed_loss, *self.fixed_slopes = replaced
         if options.auto:
-            self.options = replace(options, rates=self._advised())
+            rates = {n: share * rate for n, rate in self._advised().items()}
+            self.options = replace(options, rates=rates)
         self.ends = self._ends()
         step, self.state = self._step()
         shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
@@ -477,7 +509,24 @@ class _Run:
         share = 1.0 if advice.exact else CAUTION
         one, each = advice.steps.values()
         single = one < each
-        return {n: share * (advice.single if single else r) for n, r in advice.rates.items()}
+        rates = {n: share * (advice.single if single else r) for n, r in advice.rates.items()}
+        return rates if advice.exact else self._tried(rates)
+
+    def _tried(self, rates: dict[str, float]) -> dict[str, float]:
+        """The rates, halved until the first step brings about what the slope foresees."""
+        surface = self.surface
+        start = surface.vector(self.start)
+        with np.errstate(all="ignore"):
+            value, slope = surface.at(start)
+            each = np.concatenate(
+                [np.full(s.stop - s.start, rates[n]) for n, s in surface.spans.items()]
+            )
+            for halved in range(HALVINGS):
+                share = 0.5**halved
+                step = share * each * slope
+                if value - surface.at(start - step)[0] >= ENOUGH * float(step @ slope):
+                    return {n: share * rate for n, rate in rates.items()}
+        return rates
 
     def _is_saddle(self, params: Mapping[str, Any]) -> bool:
         """Does the loss fall in some direction, though the gradient is 0?"""
