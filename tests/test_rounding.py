@@ -12,7 +12,7 @@ from mpmath import mp, mpf
 from test_random import PLACES, formulas, tried, truth
 
 from nablisp import NablispError, Session, parse, val
-from nablisp.expr import OPS, Expr
+from nablisp.expr import OPS, Call, Expr, Sym
 from nablisp.rounding import Bounded, bounded, bounds
 
 U = 2.0**-53
@@ -31,6 +31,28 @@ SAYS = [
     ("(val (/ x 4) :x 3 :bound true)", "0.75 exactly"),
     ("(val (+ x 0.1) :x 0.2 :bound true)", "0.30000000000000004 ± 4.4e-17 (15 correct digits)"),
     ("(val (- (+ x 1) 1) :x 1e-17 :bound true)", "0.0 ± 1e-17 (no correct digits)"),
+    (
+        "(val (* (- (+ u 1) 1) (- (+ v 1) 1)) :u 1e-17 :v 1e-17 :bound true)",
+        "0.0 ± 1e-34 (no correct digits)",
+    ),
+    (
+        "(val (hypot (- (+ u 1) 1) (- (+ v 1) 1)) :u 1e-17 :v 1e-17 :bound true)",
+        "0.0 ± 2e-17 (no correct digits)",
+    ),
+    (
+        "(val (sin (* pi u)) :u 1 :bound true)",
+        "1.2246467991473532e-16 ± 1.2e-16 (no correct digits)",
+    ),
+    (
+        "(val (mod x y) :x -6.75476338494107e-13 :y 0.4069859903529544 :bound true)",
+        "0.40698599035227895 ± 4.5e-17 (15 correct digits)",
+    ),
+    ("(val (mod x 3) :x 7.5 :bound true)", "1.5 exactly"),
+    ("(val (** (+ 1 x) n) :x 1 :n 10 :bound true)", "1024 exactly"),
+    (
+        "(val (** (+ 1 x) n) :x 0.1 :n 10 :bound true)",
+        "2.5937424601 ± 1.3e-15 (15 correct digits)",
+    ),
     ("(val (- (exp x) (exp x)) :x 800 :bound true)", "nan, no correct digits"),
     ("(val (exp x) :x 800 :bound true)", "inf, no correct digits"),
     ("(val (/ 1 (cosh x)) :x 800 :bound true)", "0.0, no correct digits"),
@@ -164,6 +186,36 @@ def test_solving() -> None:
     assert good.digits >= 13 and bad.digits <= 3
 
 
+def _wilkinson(n: int) -> Any:
+    """Whose pivots double at each step (J. H. Wilkinson, 1961)."""
+    out = np.eye(n) - np.tril(np.ones((n, n)), -1)
+    out[:, -1] = 1
+    return out
+
+
+MATRICES = [
+    _wilkinson(20),
+    _wilkinson(50),
+    _wilkinson(60),
+    1 / (np.arange(8)[:, None] + np.arange(8) + 1),
+    np.random.default_rng(3).normal(size=(6, 6)),
+    np.ones((2, 2)),
+]
+
+
+@pytest.mark.parametrize("matrix", MATRICES, ids=lambda a: f"{a[1, 0]:.2g}, {len(a)} by {len(a)}")
+def test_solutions_are_within_their_bounds(matrix: Any) -> None:
+    b = np.random.default_rng(1).normal(size=len(matrix))
+    found = bounded(Call(OPS["solve"], (Sym("A"), Sym("b"))), {"A": matrix, "b": b})
+    if not np.all(np.isfinite(found.bound)):
+        assert found.digits == 0
+        return
+    with mp.workdps(60):
+        truth = mp.lu_solve(mp.matrix(matrix.tolist()), mp.matrix(b.tolist()))
+        off = [abs(float(x - t)) for x, t in zip(map(mpf, found.value), truth, strict=True)]
+    assert np.all(np.array(off) <= found.bound)
+
+
 def test_every_row_has_a_bound() -> None:
     """No elementwise row claims more than it has, at a point where it is smooth."""
     for op in OPS.values():
@@ -171,7 +223,5 @@ def test_every_row_has_a_bound() -> None:
             point = [(low + 2 * high) / 3 for low, high in op.domain or [(-3, 3)] * 3]
             names = dict(zip("xyz", point, strict=False))
             count = op.arity[1] or 2
-            from nablisp.expr import Call, Sym
-
             found = bounded(Call(op, tuple(Sym(n) for n in "xyz"[:count])), names)
             assert math.isfinite(found.bound), op

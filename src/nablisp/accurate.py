@@ -3,8 +3,8 @@
 A row lists pairs (pattern, accurate form). A pattern fits exactly, but for the order of two terms
 or factors and for spellings that mean the same: `(- 0 x)`, `(* x x)`, `(+ x -1)`. A name stands for
 any formula, `n` for a number, `v` for anything but a number up to 8, `u` for anything but a name,
-and `...` repeats what stands before it. Nothing is associated anew, and what a user wrote is still
-what is shown.
+and `...` repeats what stands before it, for a few terms. Nothing is associated anew, and what a
+user wrote is still what is shown. `(* 1 x)` in a form keeps the form from being fitted again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ ADD, SUB, NEG, MUL, DIV, POW, SQRT = (OPS[n] for n in ("+", "-", "neg", "*", "/"
 ZERO, ONE, TWO, HALF, MORE = Num(0), Num(1), Num(2), Num(0.5), Sym("...")
 SMALL = 8
 """A power up to this one is no worse for the rounding of its base than other operations are."""
+MOST = 10
+"""Terms that `...` may stand for, all in all: each is looked at for each quotient they make."""
 KEPT = 256
 """Sets of operations whose rules are kept at hand."""
 
@@ -141,11 +143,11 @@ def _may_match(part: Expr, kind: Kind) -> bool:
 
 @cache
 def _all_rules(to_derive: bool) -> tuple[Rule, ...]:
-    """Every pair of every row, the most particular first."""
+    """Every pair of every row, the most particular first; of one pattern, a value's own form."""
     found = [
         Rule(op, pattern, form, to_derive)
         for op in OPS.values()
-        for pairs in ((op.accurate,) if to_derive else (op.accurate, op.accurate_value))
+        for pairs in ((op.accurate,) if to_derive else (op.accurate_value, op.accurate))
         for pattern, form in pairs
     ]
     return tuple(sorted(found, key=lambda rule: ("..." in rule.pattern, -len(rule.pattern))))
@@ -281,6 +283,8 @@ def _repeated(
     left: list[Expr] = []
     stack = list(reversed(args))
     while stack:  # sums of sums are one sum here
+        if len(left) + len(stack) > MOST:
+            return None
         node = stack.pop()
         if isinstance(node, Call) and node.op is op:
             stack += reversed(node.args)

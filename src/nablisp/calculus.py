@@ -17,7 +17,6 @@ from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, su
 from .forms import List, Symbol
 from .operations import array_of, simplest
 from .printer import brief
-from .rounding import bounded
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
     Arguments,
@@ -296,7 +295,11 @@ def val(a: Arguments) -> Value:
                 hint="choose numbers with where: (where c 1 0)",
             )
     if not isinstance(value, Expr):
-        return bounded(as_expr(value), {}, a.session.budget) if bound else value
+        if not bound:
+            return value
+        from .rounding import bounded
+
+        return bounded(as_expr(value), {}, a.session.budget)
     _refuse_misspelt(a, names(value))
     return a.session.value(value, a.named, bound=bound)
 

@@ -72,7 +72,8 @@ _add(
        accurate_value=(
            ("(+ 1 (cos x))", "(* 2 (** (cos (* 0.5 x)) 2))"),
            ("(+ 1 (/ x (sqrt (- (** x 2) y))))",
-            "(where (< x 0) (neg (/ (/ y (sqrt (- (** x 2) y))) (+ (sqrt (- (** x 2) y)) (abs x))))"
+            "(where (and (< x 0) (> y -inf))"
+            " (neg (/ (/ y (sqrt (- (** x 2) y))) (+ (sqrt (- (** x 2) y)) (abs x))))"
             " (- (/ x (sqrt (- (** x 2) y))) -1))"),
            ("(+ 1 (/ x (sqrt (+ (** x 2) n))))",
             "(where (< x 0) (/ (/ n (sqrt (+ (** x 2) n))) (+ (sqrt (+ (** x 2) n)) (abs x)))"
@@ -81,6 +82,8 @@ _add(
             "(where (< x 0) (/ (/ 1 (sqrt (+ (** x 2) 1))) (+ (sqrt (+ (** x 2) 1)) (abs x)))"
             " (- (/ x (sqrt (+ (** x 2) 1))) -1))"),
            ("(+ 1 (tanh x))", "(* 2 (sigmoid (* 2 x)))"),
+           ("(+ (** (tan x) 2) (neg (cos x)) 1)",
+            "(+ (** (tan x) 2) (* 2 (** (sin (* 0.5 x)) 2)))"),
            ("(+ 1 (erf x))", "(erfc (neg x))"),
            ("(+ (exp x) (exp (neg x)))", "(* 2 (cosh x))"),
        )),
@@ -88,26 +91,37 @@ _add(
        native="fsub",
        exact=True, latex="{x} - {y}", binds=1,
        accurate=(
-           ("(- (tan x) (sin x))", "(* 2 (* (tan x) (** (sin (* 0.5 x)) 2)))"),
-           ("(- (/ 1 x) (/ 1 (+ x n)))", "(/ (/ n x) (+ x n))"),
-           ("(- (/ 1 (+ x n)) (/ 1 x))", "(neg (/ (/ n x) (+ x n)))"),
-           ("(- (/ 1 (- x n)) (/ 1 x))", "(/ (/ n x) (- x n))"),
-           ("(- (/ 1 x) (/ 1 (- x n)))", "(neg (/ (/ n x) (- x n)))"),
+           ("(- (/ 1 x) (/ 1 (+ x n)))", "(* (/ 1 x) (/ n (+ x n)))"),
+           ("(- (/ 1 (+ x n)) (/ 1 x))", "(neg (* (/ 1 x) (/ n (+ x n))))"),
+           ("(- (/ 1 (- x n)) (/ 1 x))", "(* (/ 1 x) (/ n (- x n)))"),
+           ("(- (/ 1 x) (/ 1 (- x n)))", "(neg (* (/ 1 x) (/ n (- x n))))"),
            ("(- (/ 1 (- x n)) (/ 1 (+ x n)))", "(/ (/ (* 2 n) (- x n)) (+ x n))"),
            ("(- (sqrt (+ x n)) (sqrt x))", "(/ n (+ (sqrt (+ x n)) (sqrt x)))"),
            ("(- (sqrt x) (sqrt (+ x n)))", "(neg (/ n (+ (sqrt (+ x n)) (sqrt x))))"),
            ("(- (sqrt x) (sqrt (- x n)))", "(/ n (+ (sqrt x) (sqrt (- x n))))"),
            ("(- (sqrt (+ x n)) (sqrt (- x n)))",
             "(/ (* 2 n) (+ (sqrt (+ x n)) (sqrt (- x n))))"),
-           ("(- (cbrt (+ x n)) (cbrt x))",
-            "(/ n (+ (** (cbrt (+ x n)) 2) (* (cbrt x) (+ (cbrt (+ x n)) (cbrt x)))))"),
-           ("(- (atan (+ x n)) (atan x))", "(atan2 n (+ 1 (* x (+ x n))))"),
            ("(- (log x) (log (- 1 x)))", "(log-odds x)"),
            ("(- x (logaddexp x y))", "(neg (softplus (- y x)))"),
            ("(- x (log (+ (exp x) (exp y))))", "(neg (softplus (- y x)))"),
            ("(- (log (+ 1 x)) (log (- 1 x)))", "(* 2 (atanh x))"),
        ),
        accurate_value=(
+           ("(- (tan x) (sin x))", "(* 2 (* (tan x) (** (sin (* 0.5 x)) 2)))"),
+           ("(- (cbrt (+ x n)) (cbrt x))",
+            "(/ n (+ (** (cbrt (+ x n)) 2) (* (cbrt x) (+ (cbrt (+ x n)) (cbrt x)))))"),
+           ("(- (/ 1 (** (cbrt (+ x n)) 2)) (/ 1 (** (cbrt x) 2)))",
+            "(where (and (< (abs n) (* 0.5 (abs x))) (< (abs x) 1e200))"
+            " (/ (* (* (- n) (+ (cbrt (+ x n)) (cbrt x))) (/ 1 (** (* (cbrt (+ x n)) (cbrt x)) 2)))"
+            " (+ (** (cbrt (+ x n)) 2) (* (cbrt x) (+ (cbrt (+ x n)) (cbrt x)))))"
+            " (- (/ 1 (** (cbrt (+ x n)) 2)) (* 1 (/ 1 (** (cbrt x) 2)))))"),
+           ("(- (atan (+ x n)) (atan x))",
+            "(where (finite? (* x (+ x n))) (atan2 n (+ 1 (* x (+ x n))))"
+            " (- (atan (+ x n)) (* 1 (atan x))))"),
+           ("(- (/ 1 (+ (** (+ x n) 2) 1)) (/ 1 (+ (** x 2) 1)))",
+            "(where (and (< (abs x) 1e110) (< (abs n) 1e110))"
+            " (* (- n) (/ (/ (+ (* 2 x) n) (+ (** (+ x n) 2) 1)) (+ (** x 2) 1)))"
+            " (- (/ 1 (+ (** (+ x n) 2) 1)) (* 1 (/ 1 (+ (** x 2) 1)))))"),
            ("(- (exp x) 1)", "(expm1 x)"),
            ("(- 1 (exp x))", "(neg (expm1 x))"),
            ("(- (exp x) (exp (neg x)))", "(* 2 (sinh x))"),
@@ -139,10 +153,13 @@ _add(
             "(where (> x 0) (/ 1 (+ (sqrt (+ (** x 2) 1)) x))"
             " (+ (abs x) (sqrt (+ (** x 2) 1))))"),
            ("(- (sqrt (- (** x 2) y)) x)",
-            "(where (> x 0) (/ (neg y) (+ (sqrt (- (** x 2) y)) x))"
+            "(where (and (> x 0) (> y -inf)) (/ (neg y) (+ (sqrt (- (** x 2) y)) x))"
             " (+ (abs x) (sqrt (- (** x 2) y))))"),
+           ("(- (sqrt (- (** x 2) 1)) x)",
+            "(where (> x 0) (/ -1 (+ (sqrt (- (** x 2) 1)) x))"
+            " (+ (abs x) (sqrt (- (** x 2) 1))))"),
            ("(- (neg x) (sqrt (- (** x 2) y)))",
-            "(where (< x 0) (/ y (+ (sqrt (- (** x 2) y)) (abs x)))"
+            "(where (and (< x 0) (> y -inf)) (/ y (+ (sqrt (- (** x 2) y)) (abs x)))"
             " (neg (+ x (sqrt (- (** x 2) y)))))"),
            ("(- (/ x (sqrt (+ (** x 2) n))) 1)",
             "(where (> x 0) (neg (/ (/ n (sqrt (+ (** x 2) n))) (+ (sqrt (+ (** x 2) n)) x)))"
@@ -151,13 +168,15 @@ _add(
             "(where (> x 0) (neg (/ (/ 1 (sqrt (+ (** x 2) 1))) (+ (sqrt (+ (** x 2) 1)) x)))"
             " (neg (+ 1 (/ (abs x) (sqrt (+ (** x 2) 1))))))"),
            ("(- -1 (/ x (sqrt (- (** x 2) y))))",
-            "(where (< x 0) (/ (/ y (sqrt (- (** x 2) y))) (+ (sqrt (- (** x 2) y)) (abs x)))"
+            "(where (and (< x 0) (> y -inf))"
+            " (/ (/ y (sqrt (- (** x 2) y))) (+ (sqrt (- (** x 2) y)) (abs x)))"
             " (neg (- (/ x (sqrt (- (** x 2) y))) -1)))"),
            ("(- (/ x (sqrt (- (** x 2) y))) 1)",
-            "(where (> x 0) (/ (/ y (sqrt (- (** x 2) y))) (+ (sqrt (- (** x 2) y)) x))"
+            "(where (and (> x 0) (> y -inf))"
+            " (/ (/ y (sqrt (- (** x 2) y))) (+ (sqrt (- (** x 2) y)) x))"
             " (neg (+ 1 (/ (abs x) (sqrt (- (** x 2) y))))))"),
-           ("(- (** x 2) (** y 2))", "(* (- x y) (+ x y))"),
-           ("(- (** x 2) 1)", "(* (- x 1) (+ x 1))"),
+           ("(- (** x 2) (** y 2))", "(* (- (abs x) (abs y)) (+ (abs x) (abs y)))"),
+           ("(- (** x 2) 1)", "(* (- (abs x) 1) (+ (abs x) 1))"),
            ("(- 1 (** x 2))", "(* (- 1 x) (+ 1 x))"),
            ("(- (sqrt (+ 1 x)) 1)", "(where (= x inf) x (/ x (+ 1 (sqrt (+ 1 x)))))"),
            ("(- 1 (sqrt (+ 1 x)))", "(where (= x inf) (neg x) (/ (neg x) (+ 1 (sqrt (+ 1 x)))))"),
@@ -168,18 +187,34 @@ _add(
            ("(- (/ 1 (+ 1 x)) 1)", "(where (finite? x) (neg (/ x (+ 1 x))) (- (/ 1 x) 1))"),
            ("(- 1 (/ 1 (+ 1 x)))", "(where (finite? x) (/ x (+ 1 x)) (- 1 (/ 1 x)))"),
            ("(- 1 (/ x (+ 1 x)))", "(/ 1 (+ 1 x))"),
-           ("(- (log (+ x n)) (log x))", "(where (< x 0) nan (log1p (/ n x)))"),
-           ("(- (log x) (log (+ x n)))", "(where (< x 0) nan (neg (log1p (/ n x))))"),
-           ("(- (log (+ 1 x)) (log x))", "(where (< x 0) nan (log1p (/ 1 x)))"),
-           ("(- (log x) (log (+ 1 x)))", "(where (< x 0) nan (neg (log1p (/ 1 x))))"),
+           ("(- (log (+ x n)) (log x))",
+            "(where (and (< (* -0.5 x) n) (< n (* 1e300 x))) (log1p (/ n x))"
+            " (- (log (+ x n)) (* 1 (log x))))"),
+           ("(- (log x) (log (+ x n)))",
+            "(where (and (< (* -0.5 x) n) (< n (* 1e300 x))) (neg (log1p (/ n x)))"
+            " (- (log x) (* 1 (log (+ x n)))))"),
+           ("(- (log (+ 1 x)) (log x))",
+            "(where (< 1e-300 x) (log1p (/ 1 x))"
+            " (- (log1p x) (* 1 (log x))))"),
+           ("(- (log x) (log (+ 1 x)))",
+            "(where (< 1e-300 x) (neg (log1p (/ 1 x)))"
+            " (- (log x) (* 1 (log1p x))))"),
            ("(- (sin (+ x y)) (sin x))",
-            "(* 2 (* (cos (+ x (* 0.5 y))) (sin (* 0.5 y))))"),
+            "(where (and (<= (abs y) 1) (<= (abs (* x y)) 1))"
+            " (* 2 (* (cos (+ x (* 0.5 y))) (sin (* 0.5 y))))"
+            " (- (sin (+ x y)) (* 1 (sin x))))"),
            ("(- (sin x) (sin (+ x y)))",
-            "(* -2 (* (cos (+ x (* 0.5 y))) (sin (* 0.5 y))))"),
+            "(where (and (<= (abs y) 1) (<= (abs (* x y)) 1))"
+            " (* -2 (* (cos (+ x (* 0.5 y))) (sin (* 0.5 y))))"
+            " (- (sin x) (* 1 (sin (+ x y)))))"),
            ("(- (cos x) (cos (+ x y)))",
-            "(* 2 (* (sin (+ x (* 0.5 y))) (sin (* 0.5 y))))"),
+            "(where (and (<= (abs y) 1) (<= (abs (* x y)) 1))"
+            " (* 2 (* (sin (+ x (* 0.5 y))) (sin (* 0.5 y))))"
+            " (- (cos x) (* 1 (cos (+ x y)))))"),
            ("(- (cos (+ x y)) (cos x))",
-            "(* -2 (* (sin (+ x (* 0.5 y))) (sin (* 0.5 y))))"),
+            "(where (and (<= (abs y) 1) (<= (abs (* x y)) 1))"
+            " (* -2 (* (sin (+ x (* 0.5 y))) (sin (* 0.5 y))))"
+            " (- (cos (+ x y)) (* 1 (cos x))))"),
        )),
     Op("neg", "negative, written (- x)", (1, 1), "negative", ("-1",),
        native="fneg", exact=True, latex="-{x}",
@@ -210,20 +245,27 @@ _add(
            ("(/ x (sin x))", "(/ 1 (sinrel x))"),
            ("(/ (tan x) x)", "(/ (sinrel x) (cos x))"),
            ("(/ (sinh x) x)", "(sinhrel x)"),
-           ("(/ (- (cosh x) 1) x)", "(* (sinh (* 0.5 x)) (sinhrel (* 0.5 x)))"),
            ("(/ (- (cosh x) 1) (** x 2))", "(* 0.5 (** (sinhrel (* 0.5 x)) 2))"),
-           ("(/ (- 1 (cos x)) x)", "(* (sin (* 0.5 x)) (sinrel (* 0.5 x)))"),
            ("(/ (- 1 (cos x)) (** x 2))", "(* 0.5 (** (sinrel (* 0.5 x)) 2))"),
            ("(/ (log (+ 1 x)) x)", "(logrel x)"),
            ("(/ (log1p x) x)", "(logrel x)"),
            ("(/ (exp x) (- (exp x) 1))", "(/ -1 (expm1 (neg x)))"),
+       ),
+       accurate_value=(
+           ("(/ (sin x) x)", "(sinrel x)"),
+           ("(/ (exp x) (- (exp x) 1))", "(/ 1 (- 0 (expm1 (neg x))))"),
            ("(/ x (- (exp x) 1))",
             "(where (> x 0) (/ (exp (neg x)) (exprel (neg x))) (/ 1 (exprel x)))"),
            ("(/ x (expm1 x))",
             "(where (> x 0) (/ (exp (neg x)) (exprel (neg x))) (/ 1 (exprel x)))"),
-       ),
-       accurate_value=(
-           ("(/ (sin x) x)", "(sinrel x)"),
+           ("(/ (- 1 (* (exp x) (/ x (- (exp x) 1)))) (- (exp x) 1))",
+            "(where (> x -1) (where (> x 0)"
+            " (* (exp (neg x)) (/ (/ (- (exprel1 (neg x)) (exprel (neg x)))"
+            " (exprel (neg x))) (exprel (neg x))))"
+            " (neg (/ (/ (exprel1 x) (exprel x)) (exprel x))))"
+            " (/ (- 1 (/ (* x (exp x)) (expm1 x))) (expm1 x)))"),
+           ("(/ (- 1 (cos x)) x)", "(* (sin (* 0.5 x)) (sinrel (* 0.5 x)))"),
+           ("(/ (- (cosh x) 1) x)", "(* (sinh (* 0.5 x)) (sinhrel (* 0.5 x)))"),
            ("(/ x (+ 1 (** x 2)))",
             "(where (< (abs x) 1e8) (* x (/ 1 (+ 1 (** x 2)))) (/ 1 x))"),
            ("(/ (* n x) (+ 1 (** x 2)))",
@@ -247,6 +289,12 @@ _add(
            ("(** (- 1 (/ 1 x)) x)", "(exp (neg (logrel (/ -1 x))))"),
        ),
        accurate_value=(
+           ("(** (+ 1 x) (/ 1 x))",
+            "(where (< (abs x) 0.5) (exp (logrel x)) (pow1p x (/ 1 x)))"),
+           ("(** (+ 1 (/ 1 x)) x)",
+            "(where (> (abs x) 2) (exp (logrel (/ 1 x))) (pow1p (/ 1 x) x))"),
+           ("(** (- 1 (/ 1 x)) x)",
+            "(where (> (abs x) 2) (exp (neg (logrel (/ -1 x)))) (pow1p (/ -1 x) x))"),
            ("(** (+ 1 x) v)", "(pow1p x v)"),
            ("(** (- 1 x) v)", "(pow1p (neg x) v)"),
        )),
@@ -316,6 +364,7 @@ _add(
                ("(log (+ x (sqrt (- (** x 2) 1))))", "(acosh x)"),
            ),
            accurate_value=(
+               ("(log (/ 1 x))", "(where (= x -inf) x (neg (log x)))"),
                ("(log (+ 1 x))", "(log1p x)"),
                ("(log (- 1 x))", "(log1p (neg x))"),
                ("(log (+ 1 (** x 2)))",
@@ -349,7 +398,7 @@ _add(
     Op("pow1p", "1 + x to the y, exact for small x", (2, 2),
        partials=("(where (= y 0) 0 (* y (pow1p x (- y 1))))",
        "(where (and (= x -1) (>= y 0)) 0 (* out (log1p x)))"),
-       means=special.POW1P, domain=((-0.7, 3), (-3, 3)),
+       means=special.POW1P, exact=True, domain=((-0.7, 3), (-3, 3)),
        latex=r"\left(1 + {x}\right)^{{{y}}}", binds=3, example="(pow1p x y)"),
     Op("logaddexp", "log(exp(x) + exp(y)), for any x and y", (2, 2),
        partials=("(softmax2 x y)", "(softmax2 y x)"),

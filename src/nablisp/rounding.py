@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -100,7 +99,7 @@ def bounds(roots: Sequence[Expr], env: Mapping[str, Value], budget: Any = None) 
                     value = _lookup(name, env)
                     pairs[node] = value, _written(value)
                 case Num(value) | Const(value):
-                    pairs[node] = value, _written(value)
+                    pairs[node] = value, _of_constant(value)
     return [pairs[root] for root in found]
 
 
@@ -127,6 +126,8 @@ def applied(op: Op, given: Sequence[Pair], options: Options = ()) -> Pair:
     for k, (_, off) in enumerate(given):
         if np.any(off):
             error = error + _passed_on(op, values, out, k, off)
+    if len(given) == 2 and all(np.any(off) for _, off in given):
+        error = _together(op, given, out, error)
     whole = type(out) is int and not np.any(error)
     error = error + (0.0 if whole else np.where(np.isfinite(out), _own(op, values, out), 0.0))
     return out, _never_trusted(out, values, error)
@@ -143,9 +144,23 @@ def _written(value: Value) -> Value:
     return found if array.ndim else float(found)
 
 
+CONSTANTS = {
+    3.141592653589793: 1.2246467991473532e-16,
+    0.6931471805599453: 2.3190468138462996e-17,
+}
+"""How far the doubles for π and log 2 are from them."""
+
+
+def _of_constant(value: Value) -> Value:
+    """The same for what stands in a formula."""
+    return CONSTANTS.get(value) or _written(value) if type(value) is float else _written(value)
+
+
 def _rounded(value: float) -> float:
     if not np.isfinite(value):
         return 0.0
+    from decimal import Decimal
+
     meant = Decimal(repr(value))
     if len(meant.as_tuple().digits) > DIGITS or meant == Decimal(value):
         return 0.0
@@ -161,7 +176,7 @@ def _passed_on(op: Op, values: Sequence[Value], out: Value, k: int, off: Value) 
     error = np.where(off == 0, 0.0, np.abs(slope) * off)
     here = values[k]
     steps = op.exact and op.name not in _SMOOTH
-    rough = steps | (off > ROUGH * np.minimum(1.0, np.abs(here))) | ~np.isfinite(error)
+    rough = steps | _rough(here, off) | ~np.isfinite(error)
     error = np.where(np.isfinite(error), error, 0.0)
     if np.any(rough):
         for way in (np.inf, -np.inf):
@@ -172,7 +187,31 @@ def _passed_on(op: Op, values: Sequence[Value], out: Value, k: int, off: Value) 
     return np.where(np.isnan(error), np.inf, error)
 
 
-_SMOOTH = frozenset(("+", "-", "neg", "*", "**"))
+def _rough(here: Value, off: Value) -> Value:
+    """Is an error more than a partial tells?"""
+    return off > ROUGH * np.minimum(1.0, np.abs(here))
+
+
+def _together(op: Op, given: Sequence[Pair], out: Value, error: Value) -> Value:
+    """A bound with what two errors do together: of a product their product, of others what the
+    operation says where both are at their ends.
+    """
+    (x, off_x), (y, off_y) = given
+    if op.name in ("+", "-"):
+        return error
+    if op.name == "*":
+        return error + off_x * off_y
+    rough = _rough(x, off_x) & _rough(y, off_y)
+    if np.any(rough):
+        for sign in (1, -1):
+            for other in (1, -1):
+                there = apply(op, [x + sign * off_x, y + other * off_y])
+                away = np.where(np.isnan(there), np.inf, np.abs(there - out))
+                error = np.where(rough, np.fmax(error, away), error)
+    return error
+
+
+_SMOOTH = frozenset(("+", "-", "neg", "*", "**", "pow1p"))
 """Exact on whole numbers, and without steps or kinks."""
 
 
@@ -181,7 +220,7 @@ def _own(op: Op, values: Sequence[Value], out: Value) -> Value:
     exactly = _EXACTLY.get(op.name)
     if exactly is not None:
         return exactly(*values, out)
-    if op.exact and op.name != "**":
+    if op.name in _EXACT:
         return 0.0
     units, floor = _UNITS.get(op.name, (4, 0.0))
     off = U * (units * np.abs(out) + floor)
@@ -190,6 +229,10 @@ def _own(op: Op, values: Sequence[Value], out: Value) -> Value:
     return off + LEAST
 
 
+_EXACT = frozenset(
+    ("neg", "abs", "sign", "floor", "ceil", "round", "min", "max", "relu", "clip", "where")
+)
+"""Operations that round nothing."""
 _UNITS: dict[str, tuple[float, float]] = {
     "sqrt": (1, 0.0),
     "sinc": (4, 4.0),
@@ -197,7 +240,6 @@ _UNITS: dict[str, tuple[float, float]] = {
     "lgamma": (16, 16.0),
     "digamma": (16, 16.0),
     "polygamma": (64, 0.0),
-    "mod": (2, 0.0),
 }
 """Errors in units of u: of the result, and besides; (4, 0), two in the last place, for the rest."""
 
@@ -240,6 +282,7 @@ _EXACTLY: dict[str, Callable[..., Value]] = {
     "-": lambda x, y, out: _sum_lost(_float(x), -_float(y), _float(out)),
     "*": lambda x, y, out: _product_lost(_float(x), _float(y), _float(out)),
     "/": lambda x, y, out: _quotient_lost(_float(x), _float(y), _float(out)),
+    "mod": lambda x, y, out: np.where((x < 0) == (y < 0), 0.0, U * np.abs(out) + LEAST),
 }
 """Operations whose rounding is known."""
 
@@ -301,7 +344,7 @@ def _meant(op: Op, given: Sequence[Pair]) -> Pair:
             case Call(inner, args, options):
                 found[node] = applied(inner, [found[arg] for arg in args], options)
             case Num(value) | Const(value):
-                found[node] = value, _written(value)
+                found[node] = value, _of_constant(value)
             case _:
                 found[node] = pairs[node]  # type: ignore[index]  # a name
     return found[root]
@@ -382,14 +425,27 @@ def _argmax_doubt(x: Value, off: Value, options: Options) -> Value:
 
 
 def _solve_error(values: Sequence[Value], offs: Sequence[Value], out: Value) -> Value:
-    """|A⁻¹| (err b + err A |x| + n u |A| |x|), with a factor for the pivots."""
-    a = values[0]
+    """|e| ≤ |C| |b - A x| + |I - C A| |e| for any C, here the computed inverse; inf where it is
+    none (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2002, 7.4).
+
+    However the elimination went: where its pivots grew, the residual is large.
+    """
+    a, b = values
+    unknown = np.full(np.shape(out), np.inf)
     try:
-        inverse = np.abs(np.linalg.inv(a))
+        inverse = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        return np.full(np.shape(out), np.inf)
-    x = np.abs(out)
-    return inverse @ (offs[1] + offs[0] @ x + 3 * len(a) * U * (np.abs(a) @ x)) + U * x
+        return unknown
+    n, c, x = len(a), np.abs(inverse), np.abs(out)
+    off_a = offs[0] + (n + 2) * U * np.abs(a)  # and what computing the residual rounds
+    residual = np.abs(b - a @ out) + (n + 2) * U * np.abs(b) + offs[1] + off_a @ x
+    near = (np.abs(np.eye(n) - inverse @ a) + c @ off_a).sum(axis=1)
+    share = near.max(initial=0.0)
+    if not share < 1:
+        return unknown
+    first = c @ residual
+    most = first.max(axis=0, initial=0.0) / (1 - share)
+    return first + (near[:, None] * most if np.ndim(first) == 2 else near * most)
 
 
 __all__ = ["Bounded", "applied", "bounded", "bounds"]
@@ -397,8 +453,6 @@ __all__ = ["Bounded", "applied", "bounded", "bounds"]
 
 # ---- as formulas ---------------------------------------------------------------------------------
 
-_EXACT = {"neg", "abs", "sign", "floor", "ceil", "min", "max", "relu", "clip", "where"}
-"""Operations that round nothing."""
 _ONCE = {"+", "-", "*", "/", "sqrt"}
 """Operations that round once; others are off by up to 4 halves of a unit."""
 
@@ -412,7 +466,8 @@ def error_formulas(roots: Sequence[Expr]) -> list[Expr]:
     none = Num(0)
     for node in postorder(*roots):
         if not isinstance(node, Call) or node.op.result == "boolean":
-            off[node] = none
+            near = _of_constant(node.value) if type(node) is Num and node.value in CONSTANTS else 0
+            off[node] = Num(near) if near else none
             continue
         op, args = node.op, node.args
         if op.result == "choice":

@@ -23,7 +23,6 @@ from .limits import Budget, Limits
 from .options import in_range
 from .printer import text as print_text
 from .reader import read
-from .rounding import bounded
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
 
@@ -277,6 +276,8 @@ class Session:
         try:
             known = ChainMap(env, self.columns) if own_columns else env
             if bound:
+                from .rounding import bounded
+
                 return bounded(root, known, self.budget)
             return evaluate(accurate(root), known, budget=self.budget)[0]
         except NablispError as error:
