@@ -476,6 +476,26 @@ def test_a_result_can_be_kept() -> None:
 # ---- many rows -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rows", [1_000, 4_000])
+def test_machine_code_gives_the_same_fit(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is met often: the whole descent is one function."""
+    monkeypatch.setattr(fitter, "LARGE", 2_000)
+    monkeypatch.setattr(fitter, "SAMPLES", (500, 1_000))
+    random = np.random.default_rng(rows)
+    x = np.linspace(-5, 5, rows)
+    y = 3 * np.exp(-0.5 * ((x - 0.7) / 1.2) ** 2) + 0.5 + 0.1 * random.normal(size=rows)
+    model = parse("(+ c (* a (exp (* -0.5 (** (/ (- x m) s) 2)))))")
+    start = {"c": 0, "a": 1, "m": 0, "s": 1}
+    slow = fit("y", model, start, data={"x": x, "y": y}, weights=2)
+    monkeypatch.setattr(fitter, "HOT", -1)
+    quick = fit("y", model, start, data={"x": x, "y": y}, weights=2)
+    assert "blocks" in quick.how
+    assert quick.params == pytest.approx(slow.params, rel=1e-12)
+    assert quick.se == pytest.approx(slow.se, rel=1e-10)
+    assert (quick.status, quick.dof) == ("converged", rows - 4)
+    assert quick.r2 == pytest.approx(slow.r2, rel=1e-12)
+
+
 def test_a_rare_feature_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample of the rows misses it, and the start does not; with one weight for all rows."""
     monkeypatch.setattr(fitter, "LARGE", 1_000)

@@ -17,12 +17,12 @@ import numpy as np
 from . import backends
 from .accurate import accurate
 from .double_double import Pair
+from .error_formulas import error_formulas
 from .evaluate import ROWS
 from .expr import OPS, Call, Expr, Num, Sym
 from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
 from .model import Model, response_name, weight_name
 from .residuals import Rows
-from .rounding import error_formulas
 
 Vector = np.ndarray[Any, Any]
 Block = tuple[dict[str, Any], int]

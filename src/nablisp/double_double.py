@@ -62,6 +62,7 @@ def two_product(a: Array, b: Array) -> Pair:
 def add(a: Pair, b: Pair) -> Pair:
     """a + b."""
     s, e = two_sum(a.high, b.high)
+    e = np.where(np.isfinite(s), e, 0.0)
     t, f = two_sum(a.low, b.low)
     s, e = _quick(s, e + t)
     return _quick(s, e + f)
@@ -271,11 +272,15 @@ def log1p(a: Pair) -> Pair:
 
 
 def sin_cos(a: Pair) -> tuple[Pair, Pair]:
-    """Sine and cosine, for |a| up to 1e9 or so."""
-    x = np.where(np.isfinite(a.high), a.high, 0.0)
+    """Sine and cosine; beyond 1e9 those of the double."""
+    near = np.abs(a.high) < 1e9
+    x = np.where(near, a.high, 0.0)
     q = np.rint(x / (_PI[0] / 2))
     half = q * 0.5
-    r = subtract(Pair(x, a.low), add(two_product(half, _PI[0]), two_product(half, _PI[1])))
+    r = subtract(
+        Pair(x, np.where(near, a.low, 0.0)),
+        add(two_product(half, _PI[0]), two_product(half, _PI[1])),
+    )
     r = add(r, pair(-half * _PI[2]))
     sign = np.where(r.high < 0, -1.0, 1.0)
     r = Pair(r.high * sign, r.low * sign)
@@ -300,10 +305,9 @@ def sin_cos(a: Pair) -> tuple[Pair, Pair]:
         Pair(np.where(swap, b, a) * f, np.where(swap, d, c) * f)
         for (a, c), (b, d), f in ((sin_r, cos_r, sin_sign), (cos_r, sin_r, cos_sign))
     )
-    good = np.isfinite(a.high)
     sine, cosine = (
-        Pair(np.where(good, out.high, np.nan), np.where(good, out.low, 0.0))
-        for out in (sin_out, cos_out)
+        Pair(np.where(near, out.high, rough(a.high)), np.where(near, out.low, 0.0))
+        for out, rough in ((sin_out, np.sin), (cos_out, np.cos))
     )
     return sine, cosine
 

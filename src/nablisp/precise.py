@@ -124,8 +124,9 @@ def _absolute(a: Pair) -> Pair:
 
 
 def _larger(a: Pair, b: Pair) -> Pair:
-    hidden = np.isnan(a.high) | (_sign(dd.subtract(a, b)) > 0)
-    return _chosen(hidden, a, b)
+    same = np.asarray(a.high) == b.high
+    larger = np.where(same, np.asarray(a.low) > b.low, np.asarray(a.high) > b.high)
+    return _chosen(np.isnan(a.high) | larger, a, b)
 
 
 def _power(a: Pair, b: Pair) -> Pair:

@@ -17,7 +17,7 @@ import numpy as np
 from . import shapes as sh
 from .accurate import accurate
 from .evaluate import ROWS, _lookup, apply, evaluate
-from .expr import OPS, Call, Const, Expr, Num, Op, Options, Sym, postorder, substitute
+from .expr import OPS, Call, Const, Expr, Num, Op, Options, Sym, postorder
 from .printer import number, text
 
 U = 2.0**-53
@@ -99,7 +99,7 @@ def bounds(roots: Sequence[Expr], env: Mapping[str, Value], budget: Any = None) 
                     value = _lookup(name, env)
                     pairs[node] = value, _written(value)
                 case Num(value) | Const(value):
-                    pairs[node] = value, _of_constant(value)
+                    pairs[node] = value, of_constant(value)
     return [pairs[root] for root in found]
 
 
@@ -151,7 +151,7 @@ CONSTANTS = {
 """How far the doubles for π and log 2 are from them."""
 
 
-def _of_constant(value: Value) -> Value:
+def of_constant(value: Value) -> Value:
     """The same for what stands in a formula."""
     return CONSTANTS.get(value) or _written(value) if type(value) is float else _written(value)
 
@@ -220,7 +220,7 @@ def _own(op: Op, values: Sequence[Value], out: Value) -> Value:
     exactly = _EXACTLY.get(op.name)
     if exactly is not None:
         return exactly(*values, out)
-    if op.name in _EXACT:
+    if op.name in EXACT:
         return 0.0
     units, floor = _UNITS.get(op.name, (4, 0.0))
     off = U * (units * np.abs(out) + floor)
@@ -229,7 +229,7 @@ def _own(op: Op, values: Sequence[Value], out: Value) -> Value:
     return off + LEAST
 
 
-_EXACT = frozenset(
+EXACT = frozenset(
     ("neg", "abs", "sign", "floor", "ceil", "round", "min", "max", "relu", "clip", "where")
 )
 """Operations that round nothing."""
@@ -344,7 +344,7 @@ def _meant(op: Op, given: Sequence[Pair]) -> Pair:
             case Call(inner, args, options):
                 found[node] = applied(inner, [found[arg] for arg in args], options)
             case Num(value) | Const(value):
-                found[node] = value, _of_constant(value)
+                found[node] = value, of_constant(value)
             case _:
                 found[node] = pairs[node]  # type: ignore[index]  # a name
     return found[root]
@@ -449,53 +449,3 @@ def _solve_error(values: Sequence[Value], offs: Sequence[Value], out: Value) -> 
 
 
 __all__ = ["Bounded", "applied", "bounded", "bounds"]
-
-
-# ---- as formulas ---------------------------------------------------------------------------------
-
-_ONCE = {"+", "-", "*", "/", "sqrt"}
-"""Operations that round once; others are off by up to 4 halves of a unit."""
-
-
-def error_formulas(roots: Sequence[Expr]) -> list[Expr]:
-    """The running bounds of elementwise formulas, as formulas of the same names, given exactly.
-
-    For machine code, which bounds the errors of a million rows in the time of some more operations.
-    """
-    off: dict[Expr, Expr] = {}
-    none = Num(0)
-    for node in postorder(*roots):
-        if not isinstance(node, Call) or node.op.result == "boolean":
-            near = _of_constant(node.value) if type(node) is Num and node.value in CONSTANTS else 0
-            off[node] = Num(near) if near else none
-            continue
-        op, args = node.op, node.args
-        if op.result == "choice":
-            off[node] = _call("where", args[0], off[args[1]], off[args[2]])
-            continue
-        parts = [part for k in range(len(args)) if (part := _part(node, k, off)) is not none]
-        if op.name not in _EXACT:
-            share = U * (max(len(args) - 1, 1) if op.name in _ONCE else 4)
-            whole = _call("+", *(_call("abs", arg) for arg in args)) if len(args) > 2 else node
-            parts.append(_call("*", Num(share), _call("abs", whole)))
-        off[node] = parts[0] if len(parts) == 1 else _call("+", *parts) if parts else none
-    return [off[root] for root in roots]
-
-
-def _part(node: Call, k: int, off: Mapping[Expr, Expr]) -> Expr:
-    """What the error of an argument comes to in the result: |∂| err."""
-    error = off[node.args[k]]
-    if error is Num(0) or node.op.name in ("+", "-", "neg", "abs", "min", "max", "relu"):
-        return error
-    if node.op.name == "*":
-        rest = [arg for i, arg in enumerate(node.args) if i != k]
-        return _call("*", error, *(_call("abs", arg) for arg in rest))
-    slope = node.op.slopes[k]
-    names: dict[Expr, Expr] = {Sym("out"): node}
-    names.update(zip((Sym("x"), Sym("y"), Sym("z")), node.args, strict=False))
-    partial = substitute([slope], names)[0]
-    return _call("*", error, _call("abs", partial))
-
-
-def _call(name: str, *args: Expr) -> Expr:
-    return Call(OPS[name], args)

@@ -59,7 +59,7 @@ def step_of(model: Model, columns: Sequence[str]) -> Step:
         following[name] = _call("where", lower, new, Sym(name))
         return following[name]
 
-    following: dict[str, Expr] = {}
+    following: dict[str, Expr] = {n: Sym(n) for n in model.columns if n not in columns}
     f = kept(" f", found)
     for i in range(p):
         kept(f" b{i}", Sym(model.names[i]))

@@ -102,7 +102,7 @@ def certified(
         evaluations=rows.evaluations,
         seconds=0.0,
         rows=rows.rows,
-        how="NumPy" if isinstance(rows, Rows) else "in blocks, after a sample of the rows",
+        how="NumPy" if isinstance(rows, Rows) else "sums over blocks of rows",
         remarks=[*more, *remarks],
         known=replace(problem, squares=squares, noise=scatter),
     )
