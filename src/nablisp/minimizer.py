@@ -27,7 +27,7 @@ from .limits import Budget
 from .methods import STEEP, Bounds, Point, lbfgs, look, newton
 from .options import Options, check_loss, in_range, method_of, moving
 from .printer import brief
-from .results import Progress, Result
+from .results import Progress, Result, outcome
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
 
@@ -97,13 +97,7 @@ def minimize(
         **numbers,
     )
     values = {name: as_value(value, name) for name, value in start.items()}
-    run = minimizing(asked(e), values, columns, options)
-    while True:
-        try:
-            next(run)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
+    return outcome(minimizing(asked(e), values, columns, options))
 
 
 def minimizing(

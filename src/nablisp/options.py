@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -213,17 +213,22 @@ def moving(inside: Mapping[str, Sym], params: Mapping[str, Any], options: Option
     return found
 
 
-def check_loss(loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options: Options) -> None:
-    """Refuse a loss or an end that has no value, or is no number or no condition."""
-    inside = names(loss)
-    for name in inside if options.until is None else {**inside, **names(options.until)}:
-        if name not in shapes:
-            close = nearest(name, shapes)
+def refuse_unknown(inside: Iterable[str], known: Collection[str]) -> None:
+    """NablispError for a name that is neither parameter nor column."""
+    for name in inside:
+        if name not in known:
+            close = nearest(name, known)
             raise NablispError(
                 "unbound-name",
                 f"{name} has no value: it is neither parameter nor column",
                 hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
             )
+
+
+def check_loss(loss: Expr, shapes: ShapeEnv, params: Mapping[str, Any], options: Options) -> None:
+    """Refuse a loss or an end that has no value, or is no number or no condition."""
+    inside = names(loss)
+    refuse_unknown(inside if options.until is None else {**inside, **names(options.until)}, shapes)
     if is_boolean(loss):
         raise NablispError(
             "type",

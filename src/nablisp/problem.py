@@ -20,6 +20,7 @@ from .expr import Call, Expr, Num, Sym, as_expr, names, postorder, substitute
 from .fit_options import FitOptions
 from .least_squares import Bounds
 from .model import ROBUST, Model, model_of, response_name, weight_name
+from .options import refuse_unknown
 from .printer import brief, element
 from .shapes import Shape, ShapeEnv, is_boolean, shape_of, show
 from .unroll import unroll
@@ -347,14 +348,7 @@ def _check(
 ) -> None:
     """Refuse formulas that cannot be fitted."""
     for root in (*responses, *models, *weights):
-        for name in names(root):
-            if name not in shapes:
-                close = nearest(name, shapes)
-                raise NablispError(
-                    "unbound-name",
-                    f"{name} has no value: it is neither parameter nor column",
-                    hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
-                )
+        refuse_unknown(names(root), shapes)
         if is_boolean(root):
             raise NablispError("type", f"{brief(root)} is true or false, and a fit is of numbers")
     for root in (*responses, *weights):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -62,6 +62,16 @@ class Work:
             f"{self.backend}{why}{threads}: compiled in {self.compiled * 1e3:.3g} ms; "
             f"{steps} steps{rows} in {self.ran:.3g} s{speed}"
         )
+
+
+def outcome(run: Generator[Progress, None, Result]) -> Result:
+    """The result of a run that nobody watches."""
+    while True:
+        try:
+            next(run)
+        except StopIteration as stop:
+            found: Result = stop.value
+            return found
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """From one start to the best minimum that can be vouched for: judges points, and looks elsewhere.
 
-A point is vouched for when every test of `complaints` passes. Where the first descent ends in none
-such, others start from a low-discrepancy cloud around the start (Halton 1960), over six decades and
-both signs. Points that a symmetry of the model makes equal are told apart by the start.
+A point is vouched for when `judged` has no complaint. Where the first descent ends in none such, or
+the surface is treacherous, others start from a low-discrepancy cloud (Halton 1960) around the start
+and around the parameters' natural sizes, and from the valleys of lines through the best points.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ from .options import (
     rates_over_time,
     used,
 )
-from .results import Progress, Result, Work
+from .results import Progress, Result, Work, outcome
 from .shapes import ShapeEnv
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
@@ -86,13 +86,7 @@ def train(
     columns = Columns() if data is None else table.as_columns(data)
     chosen = chosen_options(lr, schedule, until, wrt, options)
     start = {name: as_value(value, name) for name, value in params.items()}
-    run = training(asked(loss), start, columns, chosen)
-    while True:
-        try:
-            next(run)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
+    return outcome(training(asked(loss), start, columns, chosen))
 
 
 def training(

@@ -87,7 +87,7 @@ def certified(
         rss=squares / unit / unit,
         dof=max(dof, 0),
         sd=sd,
-        r2=rows.r2(squares) if options.loss is None and rows.spread > 0 else None,
+        r2=explained if options.loss is None and rows.spread > 0 else None,
         se=se,
         cov=cov,
         why=why,
@@ -133,12 +133,8 @@ def verdict(
                 said = f"{count} rows cannot determine {parameters} parameters"
             elif exact:
                 said = f"the data are met exactly, but {said}"
-        elif kind == "rounding":
-            said = said.format(", ".join(shown[i] for i in found))
-        elif kind == "overflow":
-            said = said.format(shown[found])
-        elif kind in ("pole", "lower"):
-            said = said.format(brief(found) if kind == "pole" else f"{found:.6g}")
+        if kind in _SHOWN:
+            said = said.format(_SHOWN[kind](found, shown))
         return search.late or "stalled", f"{by}: not a minimum to rely on: {said}", [cure]
     if exact:
         free = (
@@ -185,6 +181,14 @@ _COMPLAINTS = {
     ),
 }
 """What speaks against a point: in words, and what to try."""
+
+_SHOWN: dict[str, Callable[[Any, Sequence[str]], str]] = {
+    "overflow": lambda found, names: names[found],
+    "rounding": lambda found, names: ", ".join(names[i] for i in found),
+    "pole": lambda found, names: brief(found),
+    "lower": lambda found, names: f"{found:.6g}",
+}
+"""What stands in these words, from what was found and the parameters' names."""
 
 
 # ---- errors of estimates -------------------------------------------------------------------------
