@@ -19,7 +19,7 @@ from .accurate import accurate
 from .double_double import Pair
 from .error_formulas import error_formulas
 from .evaluate import ROWS
-from .expr import OPS, Call, Expr, Num, Sym
+from .expr import Expr, Num, Sym, call
 from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
 from .model import Model, response_name, weight_name
 from .residuals import Rows
@@ -33,10 +33,6 @@ SURE = 1e-9
 """The largest relative error of a slope that doubles suffice for."""
 CALLS = 8
 """Passes that a fit takes, about."""
-
-
-def _call(op: str, *args: Expr) -> Expr:
-    return Call(OPS[op], args)
 
 
 class Blocks:
@@ -91,13 +87,13 @@ class Blocks:
         """Sums of the responses about a middle, and of the weights."""
         outputs = []
         for k in range(len(self.model.residuals)):
-            away = _call("-", Sym(response_name(k)), Sym(f" c{k}"))
-            terms = [away, _call("*", away, away)]
+            away = call("-", Sym(response_name(k)), Sym(f" c{k}"))
+            terms = [away, call("*", away, away)]
             if self.model.weighted:
                 w = Sym(weight_name(k))
-                zero = _call("where", _call("=", w, Num(0)), Num(0), Num(1))
-                square = _call("*", w, w)
-                terms = [*(_call("*", square, term) for term in terms), zero, square]
+                zero = call("where", call("=", w, Num(0)), Num(0), Num(1))
+                square = call("*", w, w)
+                terms = [*(call("*", square, term) for term in terms), zero, square]
             outputs += [self.model.summed(term, self.columns) for term in terms]
         return outputs
 
@@ -173,7 +169,7 @@ class Blocks:
         return float(found.sum())
 
     def _squares(self) -> list[Expr]:
-        return [self.model.summed(_call("*", r, r), self.columns) for r in self.model.residuals]
+        return [self.model.summed(call("*", r, r), self.columns) for r in self.model.residuals]
 
     def sure(self, b: Vector, normal: Normal) -> bool:
         """Do doubles carry the estimates to the last digits, by the bounds of their rounding?
@@ -194,9 +190,9 @@ class Blocks:
         roots = [e for r, s in zip(model.residuals, model.slopes, strict=True) for e in (*s, r)]
         found = error_formulas(accurate(*roots))
         width = len(model.names) + 1
-        sums = [model.summed(_call("*", e, e), self.columns) for e in found]
+        sums = [model.summed(call("*", e, e), self.columns) for e in found]
         columns = [sums[k::width] for k in range(width)]
-        return [_call("+", *part) if len(part) > 1 else part[0] for part in columns]
+        return [call("+", *part) if len(part) > 1 else part[0] for part in columns]
 
     def project(self, b: Vector) -> tuple[Vector, float]:
         """The point itself, since no parameter is eliminated; and the sum of squares."""
@@ -262,15 +258,15 @@ class Blocks:
         for k, (residual, slopes) in enumerate(zip(model.residuals, model.slopes, strict=True)):
             u = []
             for j in range(len(slopes)):
-                terms = [_call("*", Sym(f" t{i} {j}"), slopes[i]) for i in range(j + 1)]
-                u.append(terms[0] if len(terms) == 1 else _call("+", *terms))
-            cells = [_call("*", u[i], u[j]) for i, j in upper]
-            cells += [_call("*", v, residual) for v in u]
-            cells += [_call("*", residual, residual)]
-            cells += [_call("*", residual, model.curvature[c][k]) for c in couples]
+                terms = [call("*", Sym(f" t{i} {j}"), slopes[i]) for i in range(j + 1)]
+                u.append(terms[0] if len(terms) == 1 else call("+", *terms))
+            cells = [call("*", u[i], u[j]) for i, j in upper]
+            cells += [call("*", v, residual) for v in u]
+            cells += [call("*", residual, residual)]
+            cells += [call("*", residual, model.curvature[c][k]) for c in couples]
             parts.append([model.summed(cell, self.columns) for cell in cells])
         return [
-            _call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)
+            call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)
         ]
 
     def _by_matrices(self, b: Vector) -> Normal:

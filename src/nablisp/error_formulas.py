@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .expr import OPS, Call, Expr, Num, Sym, postorder, substitute
+from .expr import Call, Expr, Num, Sym, call, postorder, substitute
 from .rounding import CONSTANTS, EXACT, U, of_constant
 
 _ONCE = {"+", "-", "*", "/", "sqrt"}
@@ -28,14 +28,14 @@ def error_formulas(roots: Sequence[Expr]) -> list[Expr]:
             continue
         op, args = node.op, node.args
         if op.result == "choice":
-            off[node] = _call("where", args[0], off[args[1]], off[args[2]])
+            off[node] = call("where", args[0], off[args[1]], off[args[2]])
             continue
         parts = [part for k in range(len(args)) if (part := _part(node, k, off)) is not none]
         if op.name not in EXACT:
             share = U * (max(len(args) - 1, 1) if op.name in _ONCE else 4)
-            whole = _call("+", *(_call("abs", arg) for arg in args)) if len(args) > 2 else node
-            parts.append(_call("*", Num(share), _call("abs", whole)))
-        off[node] = parts[0] if len(parts) == 1 else _call("+", *parts) if parts else none
+            whole = call("+", *(call("abs", arg) for arg in args)) if len(args) > 2 else node
+            parts.append(call("*", Num(share), call("abs", whole)))
+        off[node] = parts[0] if len(parts) == 1 else call("+", *parts) if parts else none
     return [off[root] for root in roots]
 
 
@@ -46,13 +46,9 @@ def _part(node: Call, k: int, off: Mapping[Expr, Expr]) -> Expr:
         return error
     if node.op.name == "*":
         rest = [arg for i, arg in enumerate(node.args) if i != k]
-        return _call("*", error, *(_call("abs", arg) for arg in rest))
+        return call("*", error, *(call("abs", arg) for arg in rest))
     slope = node.op.slopes[k]
     names: dict[Expr, Expr] = {Sym("out"): node}
     names.update(zip((Sym("x"), Sym("y"), Sym("z")), node.args, strict=False))
     partial = substitute([slope], names)[0]
-    return _call("*", error, _call("abs", partial))
-
-
-def _call(name: str, *args: Expr) -> Expr:
-    return Call(OPS[name], args)
+    return call("*", error, call("abs", partial))

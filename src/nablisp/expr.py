@@ -408,7 +408,7 @@ def row(name: str) -> Op:
 
 def _binary(op: str, lhs: Any, rhs: Any) -> Expr:
     try:
-        return Call(OPS[op], (as_expr(lhs), as_expr(rhs)))
+        return call(op, lhs, rhs)
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]  # Python's own sign
 
@@ -444,6 +444,11 @@ def asked(value: Any) -> Expr:
         return as_expr(value)
     except TypeError as error:
         raise NablispError("type", str(error), hint="from text: parse(…)") from None
+
+
+def call(name: str, *args: Any) -> Expr:
+    """The operation of that name, of nodes and plain numbers."""
+    return Call(OPS[name], tuple([as_expr(arg) for arg in args]))
 
 
 def plain(node: Expr) -> Any:
@@ -535,15 +540,6 @@ def size(*roots: Expr) -> int:
 def names(*roots: Expr) -> dict[str, Sym]:
     """The symbols under the roots, in order of appearance."""
     return {node.name: node for node in postorder(*roots) if isinstance(node, Sym)}
-
-
-def depends(root: Expr, on: Iterable[Expr]) -> set[Expr]:
-    """The nodes under root, itself included, that contain one of the given nodes."""
-    found = set(on)
-    for node in postorder(root):
-        if type(node) is Call and any(arg in found for arg in node.args):
-            found.add(node)
-    return found
 
 
 def substitute(roots: Sequence[Expr], replace: Mapping[Expr, Expr]) -> list[Expr]:

@@ -15,7 +15,7 @@ from typing import Any
 from .accurate import accurate
 from .backends.numpy import Program
 from .derivative import gradient
-from .expr import OPS, Call, Expr, Num, Sym, formula, names, postorder, substitute
+from .expr import Call, Expr, Num, Sym, call, formula, names, postorder, substitute
 from .units import Unit, locations, units
 
 ROBUST = {
@@ -55,10 +55,6 @@ def weight_name(k: int) -> str:
     return f" w{k}"
 
 
-def _call(op: str, *args: Expr) -> Expr:
-    return Call(OPS[op], args)
-
-
 @lru_cache(maxsize=32)
 def model_of(
     models: tuple[Expr, ...],
@@ -87,9 +83,9 @@ class Model:
         symbols = [Sym(name) for name in params]
         self.residuals: list[Expr] = []
         for k, model in enumerate(models):
-            residual = _call("-", model, Sym(response_name(k)))
+            residual = call("-", model, Sym(response_name(k)))
             if weighted:
-                residual = _call("*", Sym(weight_name(k)), residual)
+                residual = call("*", Sym(weight_name(k)), residual)
             if loss is not None:
                 robust = formula(ROBUST[loss][0])
                 residual = substitute([robust], {Sym("r"): residual, Sym("s"): Sym(SCALE)})[0]
@@ -152,8 +148,8 @@ class Model:
     def summed(self, cell: Expr, columns: Sequence[str]) -> Expr:
         """The sum of a formula over the rows of columns, also where it is the same in all."""
         if not names(cell).keys() & set(columns):
-            return _call("*", cell, _call("rows"))
-        return _call("sum", cell)
+            return call("*", cell, call("rows"))
+        return call("sum", cell)
 
     @cached_property
     def curvature(self) -> dict[tuple[int, int], list[Expr]]:

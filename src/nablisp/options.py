@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import NablispError, nearest
 from .evaluate import as_value, evaluate
-from .expr import OPS, Call, Expr, Num, Sym, as_expr, formula, names, substitute
+from .expr import Expr, Num, Sym, as_expr, call, formula, names, substitute
 from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief
 from .shapes import ShapeEnv, is_boolean, shape_of, show
@@ -312,6 +312,5 @@ def rates_over_time(
     )
     start = evaluate([at_first], {})[0] or 1.0
     return {
-        n: Call(OPS["*"], (Num(options.rates[n] / start), rule)) if n in options.rates else rule
-        for n in moving
+        n: call("*", options.rates[n] / start, rule) if n in options.rates else rule for n in moving
     }

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache, reduce
 from typing import NamedTuple
 
-from .expr import OPS, Call, Expr, Num, Op, Sym, formula, postorder, substitute
+from .expr import Call, Expr, Num, Op, Sym, call, formula, postorder, substitute
 
 REDUCTIONS = {"sum": "+", "amin": "min", "amax": "max"}
 """Reductions over rows, and the operation that joins two results."""
@@ -101,10 +101,6 @@ def plan(outputs: Sequence[Expr], row_names: Iterable[str]) -> Plan:
     return Plan(outputs, rows, level, reductions)
 
 
-def _call(name: str, *args: Expr) -> Expr:
-    return Call(OPS[name], args)
-
-
 class Term(NamedTuple):
     """What differs by row, as a number times a core."""
 
@@ -117,7 +113,7 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
     rows: set[Expr] = set()
     terms: dict[Expr, Term] = {}
     new: dict[Expr, Expr] = {}
-    count = _call("rows")
+    count = call("rows")
     order = postorder(*outputs)
     short = len(order) <= LONG
     for node in order:
@@ -163,7 +159,7 @@ def _term(
         over = terms.get(args[0])
         if over is None or args[1] not in rows:
             return None
-        return Term(over.factor, _call("/", over.core, args[1]))
+        return Term(over.factor, call("/", over.core, args[1]))
     product, cores = 1.0, []
     for arg in args:
         value = float(arg.value) if type(arg) is Num else 0.0
@@ -175,7 +171,7 @@ def _term(
             cores.append(core)
     if product == 1 or not ORDINARY[0] < abs(product) < ORDINARY[1]:
         return None
-    return Term(product, reduce(lambda a, b: _call("*", a, b), cores))
+    return Term(product, reduce(lambda a, b: call("*", a, b), cores))
 
 
 @cache
@@ -188,7 +184,7 @@ def _steady_first(args: tuple[Expr, ...], rows: set[Expr]) -> tuple[Expr, ...]:
     steady = next((i for i, arg in enumerate(args) if arg in rows), len(args))
     if steady < 2 or steady == len(args):
         return args
-    return (_call("*", *args[:steady]), *args[steady:])
+    return (call("*", *args[:steady]), *args[steady:])
 
 
 def _reduction(
@@ -196,14 +192,14 @@ def _reduction(
 ) -> Expr:
     """A reduction of an expression, as one of what rows change in it."""
     if arg not in rows:
-        return _call("*", arg, count) if name == "sum" else arg
+        return call("*", arg, count) if name == "sum" else arg
     if name in ("amin", "amax"):
-        return _call("where", _call("=", count, Num(0)), Num(float("nan")), _call(name, arg))
+        return call("where", call("=", count, Num(0)), Num(float("nan")), call(name, arg))
     factor, core = terms.get(arg, Term(1.0, arg))
-    out = _call("sum", core)
+    out = call("sum", core)
     if factor != 1:
-        out = _call("*", Num(factor), out)
-    return _call("/", out, count) if name == "mean" else out
+        out = call("*", Num(factor), out)
+    return call("/", out, count) if name == "mean" else out
 
 
 def _fused(outputs: list[Expr], order: Sequence[Expr], rows: set[Expr]) -> list[Expr]:
@@ -236,7 +232,7 @@ def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr
     be 0 where x = y, nor 1 - x (1/x) where that is 1.
     """
     if len(args) == 2 and all([product(_unsigned(arg)) for arg in args]):
-        return _call(node.op.name, *args)
+        return call(node.op.name, *args)
     sign = node.op.name == "-"
     alone = len(args) == 2 and any(arg not in rows and type(arg) is not Num for arg in node.args)
     parts = [
@@ -248,7 +244,7 @@ def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr
     first = 0
     if sign and parts[1] is None and parts[0] is not None:
         a, b = parts[0]
-        return Call(FMA, (a, b, _call("neg", args[1])))
+        return Call(FMA, (a, b, call("neg", args[1])))
     if not sign and parts[0] is not None and len(parts) > 1 and parts[1] is None:
         first = 1  # the product comes second, so that it is fused
     order = [first, *(i for i in range(len(args)) if i != first)]
@@ -256,10 +252,10 @@ def _sum(node: Call, args: tuple[Expr, ...], rows: set[Expr], uses: Mapping[Expr
     for i in order[1:]:
         part = parts[i]
         if part is None:
-            out = _call(node.op.name, out, args[i])
+            out = call(node.op.name, out, args[i])
         else:
             a, b = part
-            out = Call(FMA, (_call("neg", a) if sign else a, b, out))
+            out = Call(FMA, (call("neg", a) if sign else a, b, out))
     return out
 
 
@@ -275,5 +271,5 @@ def product(node: Expr) -> tuple[Expr, Expr] | None:
     """The two factors of a product."""
     if type(node) is Call and node.op.name == "*" and len(node.args) > 1:
         *head, last = node.args
-        return (head[0] if len(head) == 1 else _call("*", *head)), last
+        return (head[0] if len(head) == 1 else call("*", *head)), last
     return None

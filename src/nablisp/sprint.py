@@ -17,7 +17,7 @@ from . import backends
 from .accurate import accurate
 from .backends import Step
 from .errors import NablispError
-from .expr import OPS, Call, Expr, Sym, as_expr
+from .expr import Expr, Sym, call
 from .least_squares import Descent
 from .model import Model
 from .unroll import MOST
@@ -38,12 +38,8 @@ REFUSED = 4
 """Steps that may be refused on a surface that is not treacherous."""
 
 
-def _call(op: str, *args: Any) -> Expr:
-    return Call(OPS[op], tuple(as_expr(arg) for arg in args))
-
-
 def _sum(terms: list[Expr]) -> Expr:
-    return terms[0] if len(terms) == 1 else _call("+", *terms)
+    return terms[0] if len(terms) == 1 else call("+", *terms)
 
 
 def step_of(model: Model, columns: Sequence[str]) -> Step:
@@ -52,38 +48,38 @@ def step_of(model: Model, columns: Sequence[str]) -> Step:
     pairs = [(i, j) for i in range(p) for j in range(i + 1)]
     squares, gradient, products = Sym(" f"), {}, {}
     rows = list(zip(model.residuals, model.slopes, strict=True))
-    found = _sum([model.summed(_call("*", r, r), columns) for r, _ in rows])
-    lower = _call("and", _call("finite?", found), _call("<=", found, _call("*", ROUNDING, squares)))
+    found = _sum([model.summed(call("*", r, r), columns) for r, _ in rows])
+    lower = call("and", call("finite?", found), call("<=", found, call("*", ROUNDING, squares)))
 
     def kept(name: str, new: Expr) -> Expr:
-        following[name] = _call("where", lower, new, Sym(name))
+        following[name] = call("where", lower, new, Sym(name))
         return following[name]
 
     following: dict[str, Expr] = {n: Sym(n) for n in model.columns if n not in columns}
     f = kept(" f", found)
     for i in range(p):
         kept(f" b{i}", Sym(model.names[i]))
-        new = _sum([model.summed(_call("*", s[i], r), columns) for r, s in rows])
+        new = _sum([model.summed(call("*", s[i], r), columns) for r, s in rows])
         gradient[i] = kept(f" g{i}", new)
     for i, j in pairs:
-        new = _sum([model.summed(_call("*", s[i], s[j]), columns) for _, s in rows])
+        new = _sum([model.summed(call("*", s[i], s[j]), columns) for _, s in rows])
         products[i, j] = kept(f" a{i} {j}", new)
-    scale = [_call("max", Sym(f" d{i}"), products[i, i]) for i in range(p)]
+    scale = [call("max", Sym(f" d{i}"), products[i, i]) for i in range(p)]
     following.update((f" d{i}", scale[i]) for i in range(p))
-    damping = _call("*", Sym(" damping"), _call("where", lower, EASE, CARE))
+    damping = call("*", Sym(" damping"), call("where", lower, EASE, CARE))
     following[" damping"] = damping
-    following[" refused"] = _call("+", Sym(" refused"), _call("where", lower, 0, 1))
+    following[" refused"] = call("+", Sym(" refused"), call("where", lower, 0, 1))
     for i in range(p):
-        products[i, i] = _call("+", products[i, i], _call("*", damping, scale[i]))
-    move = _solved(products, [_call("neg", gradient[i]) for i in range(p)])
+        products[i, i] = call("+", products[i, i], call("*", damping, scale[i]))
+    move = _solved(products, [call("neg", gradient[i]) for i in range(p)])
     for i, name in enumerate(model.names):
-        following[name] = _call("+", following[f" b{i}"], move[i])
-    drop = _sum([_call("neg", _call("*", gradient[i], move[i])) for i in range(p)])
-    still = _call("and", _call("<=", drop, _call("*", FLAT, f)), _call(">=", drop, Sym(" drop")))
-    settled = _call("or", _call("<=", drop, _call("*", SURE, f)), still)
-    following[" settled"] = _call("where", settled, 1, 0)
+        following[name] = call("+", following[f" b{i}"], move[i])
+    drop = _sum([call("neg", call("*", gradient[i], move[i])) for i in range(p)])
+    still = call("and", call("<=", drop, call("*", FLAT, f)), call(">=", drop, Sym(" drop")))
+    settled = call("or", call("<=", drop, call("*", SURE, f)), still)
+    following[" settled"] = call("where", settled, 1, 0)
     following[" drop"] = drop
-    stop = {"settled": _call("=", Sym(" settled"), 1)}
+    stop = {"settled": call("=", Sym(" settled"), 1)}
     outputs = accurate(*following.values())
     return Step(dict(zip(following, outputs, strict=True)), stop)
 
@@ -96,21 +92,21 @@ def _solved(a: dict[tuple[int, int], Expr], right: list[Expr]) -> list[Expr]:
     for j in range(p):
         value = a[j, j]
         for k in range(j):
-            value = _call("-", value, _call("*", lower[j, k], lower[j, k], d[k]))
+            value = call("-", value, call("*", lower[j, k], lower[j, k], d[k]))
         d.append(value)
         for i in range(j + 1, p):
             value = a[i, j]
             for k in range(j):
-                value = _call("-", value, _call("*", lower[i, k], lower[j, k], d[k]))
-            lower[i, j] = _call("/", value, d[j])
+                value = call("-", value, call("*", lower[i, k], lower[j, k], d[k]))
+            lower[i, j] = call("/", value, d[j])
     x = list(right)
     for i in range(p):
         for k in range(i):
-            x[i] = _call("-", x[i], _call("*", lower[i, k], x[k]))
-    x = [_call("/", x[i], d[i]) for i in range(p)]
+            x[i] = call("-", x[i], call("*", lower[i, k], x[k]))
+    x = [call("/", x[i], d[i]) for i in range(p)]
     for i in reversed(range(p)):
         for k in range(i + 1, p):
-            x[i] = _call("-", x[i], _call("*", lower[k, i], x[k]))
+            x[i] = call("-", x[i], call("*", lower[k, i], x[k]))
     return x
 
 

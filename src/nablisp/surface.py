@@ -18,7 +18,7 @@ from .backends import Function
 from .columns import Columns
 from .derivative import gradient
 from .evaluate import ROWS
-from .expr import OPS, Call, Expr, Sym, as_expr, names, size, substitute
+from .expr import Call, Expr, Sym, as_expr, call, names, postorder, size, substitute
 from .limits import Budget
 from .shapes import Shape, ShapeEnv, shape_of
 
@@ -35,7 +35,7 @@ class Surface:
     """A loss over all rows as a function of the entries of what moves.
 
     `moving` names what moves, `values` holds where all parameters are, `columns` only those that
-    the loss needs. `evaluations` counts values with gradients, Hessians apart in `hessians`.
+    the loss needs. `evaluations` counts values with gradients, without Hessians.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Surface:
         }
         self.backend, self.threads, self.calls = backend, threads, calls
         self.budget = budget or Budget()
-        self.evaluations = self.hessians = 0
+        self.evaluations = 0
         ends = np.cumsum([0, *(prod(shape) for shape in self.sizes.values())])
         self.spans = {
             n: slice(int(a), int(b)) for n, a, b in zip(moving, ends, ends[1:], strict=False)
@@ -122,9 +122,9 @@ class Surface:
         shapes = {**self.shapes, **{f" along {n}": s for n, s in self.sizes.items()}}
         parts = []
         for name, slope, along in zip(self.moving, self.slopes, self._directions, strict=True):
-            product = Call(OPS["*"], (slope, along))
-            parts.append(Call(OPS["sum"], (product,)) if self.sizes[name] else product)
-        total = Call(OPS["+"], tuple(parts)) if len(parts) > 1 else parts[0]
+            product = call("*", slope, along)
+            parts.append(call("sum", product) if self.sizes[name] else product)
+        total = call("+", *parts) if len(parts) > 1 else parts[0]
         found = gradient(total, [Sym(n) for n in self.moving], shapes)
         check_size(found, shapes, self.rows, self.budget)
         return found
@@ -135,7 +135,7 @@ class Surface:
         return self.scalar and not any(
             isinstance(node, Call)
             and (node.op.shape is not None or node.op.array == "nablisp_rows")
-            for node in _under(self.bends)
+            for node in postorder(*self.bends)
         )
 
     @cached_property
@@ -188,7 +188,6 @@ class Surface:
 
     def product(self, x: Vector, v: Vector) -> Vector:
         """The Hessian times v."""
-        self.hessians += 1
         return self._joined(self.given(self._product, x, v))
 
     def hessian(self, x: Vector) -> Matrix:
@@ -196,7 +195,6 @@ class Surface:
         n = self.entries
         one = np.eye(n)
         if self._maps:
-            self.hessians += 1
             found = self._product(*x.tolist(), *one, *self.columns.values(), float(self.rows))
             matrix = np.array([np.broadcast_to(row, n) for row in found], dtype=np.float64)
         else:
@@ -233,9 +231,3 @@ def check_size(
     for shape in known.values():
         budget.array(tuple(rows if n == "rows" else int(n) for n in shape))
     return known
-
-
-def _under(roots: Sequence[Expr]) -> list[Expr]:
-    from .expr import postorder
-
-    return postorder(*roots)

@@ -24,7 +24,7 @@ from .columns import Columns
 from .derivative import gradient
 from .errors import NablispError
 from .evaluate import ROWS, as_value
-from .expr import OPS, Call, Expr, Num, Sym, as_expr, asked, formula, names, substitute
+from .expr import Expr, Num, Sym, as_expr, asked, call, formula, names, substitute
 from .limits import Budget
 from .optimizers import METHODS
 from .options import (
@@ -232,7 +232,7 @@ class _Run:
         """What ends a run well, as conditions over all rows."""
         found = {}
         if self.options.tol is not None:
-            found["tol"] = _op("<=", self._steepest(), self.options.tol)
+            found["tol"] = call("<=", self._steepest(), self.options.tol)
         if self.options.until is not None:
             found["until"] = self.until
         return found
@@ -240,12 +240,12 @@ class _Run:
     def _steepest(self) -> Expr:
         """The largest entry of the gradient."""
         steep = zip(self.moving, self.fixed_slopes, strict=True)
-        largest = [self._whole_of("amax", n, _op("abs", slope)) for n, slope in steep]
-        return _op("max", *largest) if len(largest) > 1 else largest[0]
+        largest = [self._whole_of("amax", n, call("abs", slope)) for n, slope in steep]
+        return call("max", *largest) if len(largest) > 1 else largest[0]
 
     def _whole_of(self, reduction: str, name: str, e: Expr) -> Expr:
         """A reduction of something shaped like a parameter; a number is its own."""
-        return _op(reduction, e) if np.ndim(self.start[name]) else e
+        return call(reduction, e) if np.ndim(self.start[name]) else e
 
     def _step(self) -> tuple[Step, dict[str, Any]]:
         """The bundle, and the state it starts from."""
@@ -253,39 +253,39 @@ class _Run:
         slopes = dict(zip(self.moving, self.fixed_slopes, strict=True))
         loss = self.fixed_loss
         stop = {
-            "diverged": _op("not", _op("finite?", _op("+", loss, self._steepest()))),
-            "runaway": _op(">", loss, Sym(" ceiling")),
+            "diverged": call("not", call("finite?", call("+", loss, self._steepest()))),
+            "runaway": call(">", loss, Sym(" ceiling")),
         }
         if self.whole:  # a batch is no judge of these
             stop.update(self.ends)
         if self.batch and self.rows % self.batch:  # a short last batch counts for its rows
-            share = _op("/", _op("rows"), float(self.batch))
-            slopes = {n: _op("*", share, g) for n, g in slopes.items()}
+            share = call("/", call("rows"), float(self.batch))
+            slopes = {n: call("*", share, g) for n, g in slopes.items()}
         if o.weight_decay and not row.decoupled:
-            slopes = {n: _op("+", g, _op("*", o.weight_decay, Sym(n))) for n, g in slopes.items()}
+            slopes = {n: call("+", g, call("*", o.weight_decay, Sym(n))) for n, g in slopes.items()}
         if o.clip is not None:
-            squares = [self._whole_of("sum", n, _op("**", g, 2)) for n, g in slopes.items()]
-            norm = _op("sqrt", _op("+", *squares))
-            factor = _op("where", _op(">", norm, o.clip), _op("/", o.clip, norm), 1)
-            slopes = {n: _op("*", factor, g) for n, g in slopes.items()}
+            squares = [self._whole_of("sum", n, call("**", g, 2)) for n, g in slopes.items()]
+            norm = call("sqrt", call("+", *squares))
+            factor = call("where", call(">", norm, o.clip), call("/", o.clip, norm), 1)
+            slopes = {n: call("*", factor, g) for n, g in slopes.items()}
         state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": inf}
-        tick = _op("+", Sym(TICK), 1)
+        tick = call("+", Sym(TICK), 1)
         following: dict[str, Expr] = {TICK: tick, " ceiling": Sym(" ceiling")}
         first = substitute([tick], {Sym(TICK): Num(0)})[0]
         rates = rates_over_time(o, row, self.moving, self.total, tick, first)
         for name, slope in slopes.items():
             self._update(name, slope, tick, rates[name], following, state)
         if self.whole:  # the best so far, and where it was
-            better = _op("<", loss, Sym(" best"))
+            better = call("<", loss, Sym(" best"))
             state[" best"] = float("inf")
-            following[" best"] = _op("where", better, loss, Sym(" best"))
+            following[" best"] = call("where", better, loss, Sym(" best"))
             if o.patience is not None and not self.held:
-                waited = _op("where", better, 0, _op("+", Sym(" waited"), 1))
-                stop["patience"] = _op(">=", waited, o.patience)
+                waited = call("where", better, 0, call("+", Sym(" waited"), 1))
+                stop["patience"] = call(">=", waited, o.patience)
                 state[" waited"], following[" waited"] = 0.0, waited
             for name in self.moving:
                 state[f" best {name}"] = self.start[name]
-                following[f" best {name}"] = _op("where", better, Sym(name), Sym(f" best {name}"))
+                following[f" best {name}"] = call("where", better, Sym(name), Sym(f" best {name}"))
         emit = {name: loss if name == "loss" else Sym(name) for name in self._recorded()}
         return Step(following, stop, emit), state
 
@@ -324,8 +324,8 @@ class _Run:
             new = substitute([formula(text)], meaning)[0]
             if part == "p":
                 low, high = o.bounds.get(name, (None, None))
-                new = new if low is None else _op("max", new, low)
-                new = new if high is None else _op("min", new, high)
+                new = new if low is None else call("max", new, low)
+                new = new if high is None else call("min", new, high)
             meaning[Sym(part)] = new
             following[name if part == "p" else f"{name} {part}"] = new
 
@@ -576,10 +576,6 @@ class _Run:
         if not self.options.rates and self.options.schedule is None:
             notes += advice.remarks
         return notes
-
-
-def _op(name: str, *args: Any) -> Expr:
-    return Call(OPS[name], tuple(as_expr(arg) for arg in args))
 
 
 def _native(value: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .arrays import array_function
 from .errors import NablispError
-from .expr import OPS, Call, Const, Expr, Num, Sym, as_expr, postorder
+from .expr import Call, Const, Expr, Num, Sym, as_expr, call, postorder
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, axis_of, option, shape_of
 
@@ -183,10 +183,6 @@ def _rows(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
     return node
 
 
-def _call(name: str, *args: Expr) -> Expr:
-    return Call(OPS[name], args)
-
-
 def _each(function: Callable[..., Expr], *cells: Cells) -> Cells:
     """A function of scalar expressions, elementwise; of any number of them."""
     shape = np.broadcast_shapes(*(given.shape for given in cells))
@@ -200,7 +196,7 @@ def _fold(cells: Any, axis: int, name: str) -> Cells:
     out = np.empty(moved.shape[:-1], dtype=object)
     for at in np.ndindex(*out.shape):
         items = tuple(moved[at])
-        out[at] = items[0] if len(items) == 1 else _call(name, *items)
+        out[at] = items[0] if len(items) == 1 else call(name, *items)
     return out
 
 
@@ -214,12 +210,12 @@ def _reduce(name: str, join: str) -> Callable[[list[Cells], list[Shape], Call], 
         count = 1
         for at in sorted(axes, reverse=True):
             if shape[at] == ROWS:
-                cells = _each(lambda cell: _call(name, cell), cells)
+                cells = _each(lambda cell: call(name, cell), cells)
             else:
                 count *= int(shape[at])
                 cells = np.expand_dims(_fold(cells, at, join), at)
         if name == "mean" and count > 1:
-            cells = _each(lambda cell: _call("/", cell, Num(count)), cells)
+            cells = _each(lambda cell: call("/", cell, Num(count)), cells)
         return cells if option(node.options, "keep", False) else np.squeeze(cells, tuple(axes))
 
     return rule
@@ -231,11 +227,9 @@ _sum, _amax = _reduce("sum", "+"), _reduce("amax", "max")
 def _logsumexp(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
     """By the largest, which is left alone where it is not finite."""
     keep = Call(node.op, node.args, tuple(sorted({**dict(node.options), "keep": True}.items())))
-    top = _each(
-        lambda t: _call("where", _call("finite?", t), t, Num(0)), _amax(given, shapes, keep)
-    )
-    spread = _each(lambda x, t: _call("exp", _call("-", x, t)), given[0], top)
-    out = _each(lambda t, s: _call("+", t, _call("log", s)), top, _sum([spread], shapes, keep))
+    top = _each(lambda t: call("where", call("finite?", t), t, Num(0)), _amax(given, shapes, keep))
+    spread = _each(lambda x, t: call("exp", call("-", x, t)), given[0], top)
+    out = _each(lambda t, s: call("+", t, call("log", s)), top, _sum([spread], shapes, keep))
     if option(node.options, "keep", False):
         return out
     return np.squeeze(out, option(node.options, "axis") if shapes[0] else ())
@@ -244,13 +238,13 @@ def _logsumexp(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
 def _contract(a: Cells, b: Cells, rows: bool, product: Callable[[Cells, Cells], Any]) -> Any:
     """A product that sums over an axis; over that of the rows, by a reduction."""
     out = np.asarray(product(a, b), dtype=object)
-    return _each(lambda cell: _call("sum", cell), out) if rows else out
+    return _each(lambda cell: call("sum", cell), out) if rows else out
 
 
 def _joined(a: Cells, b: Cells) -> Expr:
     """The inner product of two vectors of cells."""
-    terms = [_call("*", x, y) for x, y in zip(a, b, strict=True)]
-    return terms[0] if len(terms) == 1 else _call("+", *terms)
+    terms = [call("*", x, y) for x, y in zip(a, b, strict=True)]
+    return terms[0] if len(terms) == 1 else call("+", *terms)
 
 
 def _dot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
@@ -283,7 +277,7 @@ def _chosen(index: Expr, values: Sequence[Expr]) -> Expr:
     """The value whose place the index says; the caller has checked that there is one."""
     *rest, out = values
     for i in range(len(rest) - 1, -1, -1):
-        out = _call("where", _call("=", index, Num(i)), rest[i], out)
+        out = call("where", call("=", index, Num(i)), rest[i], out)
     return out
 
 
@@ -305,7 +299,7 @@ def _one_hot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
     length = option(node.options, "length", 1)
     out = np.empty((*index.shape, length), dtype=object)
     for at in np.ndindex(*out.shape):
-        out[at] = _call("where", _call("=", index[at[:-1]], Num(at[-1])), Num(1), Num(0))
+        out[at] = call("where", call("=", index[at[:-1]], Num(at[-1])), Num(1), Num(0))
     return out
 
 
