@@ -19,7 +19,7 @@ from .accurate import accurate
 from .double_double import Pair
 from .error_formulas import error_formulas
 from .evaluate import ROWS
-from .expr import Expr, Num, Sym, call
+from .expr import Expr, Num, Sym, call, sum_of
 from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
 from .model import Model, response_name, weight_name
 from .residuals import Rows
@@ -192,7 +192,7 @@ class Blocks:
         width = len(model.names) + 1
         sums = [model.summed(call("*", e, e), self.columns) for e in found]
         columns = [sums[k::width] for k in range(width)]
-        return [call("+", *part) if len(part) > 1 else part[0] for part in columns]
+        return [sum_of(part) for part in columns]
 
     def project(self, b: Vector) -> tuple[Vector, float]:
         """The point itself, since no parameter is eliminated; and the sum of squares."""
@@ -259,15 +259,13 @@ class Blocks:
             u = []
             for j in range(len(slopes)):
                 terms = [call("*", Sym(f" t{i} {j}"), slopes[i]) for i in range(j + 1)]
-                u.append(terms[0] if len(terms) == 1 else call("+", *terms))
+                u.append(sum_of(terms))
             cells = [call("*", u[i], u[j]) for i, j in upper]
             cells += [call("*", v, residual) for v in u]
             cells += [call("*", residual, residual)]
             cells += [call("*", residual, model.curvature[c][k]) for c in couples]
             parts.append([model.summed(cell, self.columns) for cell in cells])
-        return [
-            call("+", *cells) if len(cells) > 1 else cells[0] for cells in zip(*parts, strict=True)
-        ]
+        return [sum_of(cells) for cells in zip(*parts, strict=True)]
 
     def _by_matrices(self, b: Vector) -> Normal:
         """Blocks as matrices, whose triangles are joined two by two."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .expr import Call, Expr, Num, Sym, call, postorder, substitute
+from .expr import Call, Expr, Num, Sym, call, postorder, substitute, sum_of
 from .rounding import CONSTANTS, EXACT, U, of_constant
 
 _ONCE = {"+", "-", "*", "/", "sqrt"}
@@ -33,9 +33,9 @@ def error_formulas(roots: Sequence[Expr]) -> list[Expr]:
         parts = [part for k in range(len(args)) if (part := _part(node, k, off)) is not none]
         if op.name not in EXACT:
             share = U * (max(len(args) - 1, 1) if op.name in _ONCE else 4)
-            whole = call("+", *(call("abs", arg) for arg in args)) if len(args) > 2 else node
+            whole = sum_of([call("abs", arg) for arg in args]) if len(args) > 2 else node
             parts.append(call("*", Num(share), call("abs", whole)))
-        off[node] = parts[0] if len(parts) == 1 else call("+", *parts) if parts else none
+        off[node] = sum_of(parts) if parts else none
     return [off[root] for root in roots]
 
 

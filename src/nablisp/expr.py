@@ -451,6 +451,11 @@ def call(name: str, *args: Any) -> Expr:
     return Call(OPS[name], tuple([as_expr(arg) for arg in args]))
 
 
+def sum_of(terms: Sequence[Expr]) -> Expr:
+    """The terms added; one term is itself."""
+    return terms[0] if len(terms) == 1 else call("+", *terms)
+
+
 def plain(node: Expr) -> Any:
     """A number or array for a constant node; any other node itself."""
     return node.value if isinstance(node, (Num, Const)) else node

@@ -17,7 +17,7 @@ from . import backends
 from .accurate import accurate
 from .backends import Step
 from .errors import NablispError
-from .expr import Expr, Sym, call
+from .expr import Expr, Sym, call, sum_of
 from .least_squares import Descent
 from .model import Model
 from .unroll import MOST
@@ -38,17 +38,13 @@ REFUSED = 4
 """Steps that may be refused on a surface that is not treacherous."""
 
 
-def _sum(terms: list[Expr]) -> Expr:
-    return terms[0] if len(terms) == 1 else call("+", *terms)
-
-
 def step_of(model: Model, columns: Sequence[str]) -> Step:
     """One step: the parameters' own names hold the trial, names with a blank what was accepted."""
     p = len(model.names)
     pairs = [(i, j) for i in range(p) for j in range(i + 1)]
     squares, gradient, products = Sym(" f"), {}, {}
     rows = list(zip(model.residuals, model.slopes, strict=True))
-    found = _sum([model.summed(call("*", r, r), columns) for r, _ in rows])
+    found = sum_of([model.summed(call("*", r, r), columns) for r, _ in rows])
     lower = call("and", call("finite?", found), call("<=", found, call("*", ROUNDING, squares)))
 
     def kept(name: str, new: Expr) -> Expr:
@@ -59,10 +55,10 @@ def step_of(model: Model, columns: Sequence[str]) -> Step:
     f = kept(" f", found)
     for i in range(p):
         kept(f" b{i}", Sym(model.names[i]))
-        new = _sum([model.summed(call("*", s[i], r), columns) for r, s in rows])
+        new = sum_of([model.summed(call("*", s[i], r), columns) for r, s in rows])
         gradient[i] = kept(f" g{i}", new)
     for i, j in pairs:
-        new = _sum([model.summed(call("*", s[i], s[j]), columns) for _, s in rows])
+        new = sum_of([model.summed(call("*", s[i], s[j]), columns) for _, s in rows])
         products[i, j] = kept(f" a{i} {j}", new)
     scale = [call("max", Sym(f" d{i}"), products[i, i]) for i in range(p)]
     following.update((f" d{i}", scale[i]) for i in range(p))
@@ -74,7 +70,7 @@ def step_of(model: Model, columns: Sequence[str]) -> Step:
     move = _solved(products, [call("neg", gradient[i]) for i in range(p)])
     for i, name in enumerate(model.names):
         following[name] = call("+", following[f" b{i}"], move[i])
-    drop = _sum([call("neg", call("*", gradient[i], move[i])) for i in range(p)])
+    drop = sum_of([call("neg", call("*", gradient[i], move[i])) for i in range(p)])
     still = call("and", call("<=", drop, call("*", FLAT, f)), call(">=", drop, Sym(" drop")))
     settled = call("or", call("<=", drop, call("*", SURE, f)), still)
     following[" settled"] = call("where", settled, 1, 0)

@@ -18,7 +18,7 @@ from .backends import Function
 from .columns import Columns
 from .derivative import gradient
 from .evaluate import ROWS
-from .expr import Call, Expr, Sym, as_expr, call, names, postorder, size, substitute
+from .expr import Call, Expr, Sym, as_expr, call, names, postorder, size, substitute, sum_of
 from .limits import Budget
 from .shapes import Shape, ShapeEnv, shape_of
 
@@ -124,8 +124,7 @@ class Surface:
         for name, slope, along in zip(self.moving, self.slopes, self._directions, strict=True):
             product = call("*", slope, along)
             parts.append(call("sum", product) if self.sizes[name] else product)
-        total = call("+", *parts) if len(parts) > 1 else parts[0]
-        found = gradient(total, [Sym(n) for n in self.moving], shapes)
+        found = gradient(sum_of(parts), [Sym(n) for n in self.moving], shapes)
         check_size(found, shapes, self.rows, self.budget)
         return found
 

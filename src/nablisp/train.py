@@ -24,7 +24,7 @@ from .columns import Columns
 from .derivative import gradient
 from .errors import NablispError
 from .evaluate import ROWS, as_value
-from .expr import Expr, Num, Sym, as_expr, asked, call, formula, names, substitute
+from .expr import Expr, Num, Sym, as_expr, asked, call, formula, names, substitute, sum_of
 from .limits import Budget
 from .optimizers import METHODS
 from .options import (
@@ -265,7 +265,7 @@ class _Run:
             slopes = {n: call("+", g, call("*", o.weight_decay, Sym(n))) for n, g in slopes.items()}
         if o.clip is not None:
             squares = [self._whole_of("sum", n, call("**", g, 2)) for n, g in slopes.items()]
-            norm = call("sqrt", call("+", *squares))
+            norm = call("sqrt", sum_of(squares))
             factor = call("where", call(">", norm, o.clip), call("/", o.clip, norm), 1)
             slopes = {n: call("*", factor, g) for n, g in slopes.items()}
         state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": inf}

@@ -16,7 +16,7 @@ import numpy as np
 
 from .arrays import array_function
 from .errors import NablispError
-from .expr import Call, Const, Expr, Num, Sym, as_expr, call, postorder
+from .expr import Call, Const, Expr, Num, Sym, as_expr, call, postorder, sum_of
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, axis_of, option, shape_of
 
@@ -243,8 +243,7 @@ def _contract(a: Cells, b: Cells, rows: bool, product: Callable[[Cells, Cells], 
 
 def _joined(a: Cells, b: Cells) -> Expr:
     """The inner product of two vectors of cells."""
-    terms = [call("*", x, y) for x, y in zip(a, b, strict=True)]
-    return terms[0] if len(terms) == 1 else call("+", *terms)
+    return sum_of([call("*", x, y) for x, y in zip(a, b, strict=True)])
 
 
 def _dot(given: list[Cells], shapes: list[Shape], node: Call) -> Any:
