@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from nablisp import Session
+from nablisp.highlight import NablispLexer
 from nablisp.repl import _depth, finished
 from nablisp.repl.complete import suggestions
-from nablisp.repl.lexer import NablispLexer
 
 FINISHED = [
     ("", True, 0),

@@ -8,17 +8,29 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .commands import (
+    CLOSED,
+    DIVERGED,
+    FINE,
+    INTERRUPTED,
+    MISTAKE,
+    WRONG_USE,
+    decoded,
+    os_words,
+    wrong_use,
+)
 from .errors import NablispError, Source, Span, draw, visible
 from .forms import Symbol
 
-FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
-
-LATER = ("check", "fmt")
-"""Words of the command line that this version does not know yet."""
+COMMANDS = {
+    "test": ("transcript", "compare each value with its ; => comment"),
+}
+"""Words that may come first: the module whose `main` runs them, and what they do to FILE…."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,20 +44,28 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _test(given[1:]) if given[:1] == ["test"] else _run(given)
+        status = _command(given) if given and given[0] in COMMANDS else _run(given)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
         return CLOSED
     except OSError as error:
         _drop_output()
-        print(f"error: output cannot be written: {_words(error)}", file=sys.stderr)
+        print(f"error: output cannot be written: {os_words(error)}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as stop:  # argparse
         return int(stop.code or 0)
+    return status
+
+
+def _command(given: list[str]) -> int:
+    """One of COMMANDS, by the `main` of its module."""
+    word, *arguments = given
+    module = import_module(f".{COMMANDS[word][0]}", __package__)
+    status: int = module.main(arguments)
     return status
 
 
@@ -61,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=98),
         description="A little Lisp for gradient descent.",
         epilog="Without files: a prompt on a terminal, else standard input is a script. "
-        "nablisp test FILE… compares a script with its ; => comments.",
+        + " ".join(f"nablisp {word} FILE…: {doc}." for word, (_, doc) in COMMANDS.items()),
     )
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="scripts to run in turn; - is standard input")
@@ -89,9 +109,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(given: list[str]) -> int:
     options, unknown = _parser().parse_known_args(given)
-    for word in (*given[:1], *unknown):
-        if word in LATER and not Path(word).exists():
-            return _wrong_use(f"{word} is not part of this version yet")
     if unknown:
         _parser().error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -107,7 +124,7 @@ def _run(given: list[str]) -> int:
     status = FINE
     for name, text, root in _sources(options, prompts):
         if text is None:
-            return _wrong_use(name)
+            return wrong_use(name)
         session.root = root
         status = shell.script(text, name) or status
         if status not in (FINE, DIVERGED) and not prompts:
@@ -118,15 +135,6 @@ def _run(given: list[str]) -> int:
         prompt(session, color=options.color)
         return FINE
     return status
-
-
-def _wrong_use(message: str) -> int:
-    print(f"error: {visible(message)}", file=sys.stderr)
-    return WRONG_USE
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _session(options: argparse.Namespace) -> Any:
@@ -160,7 +168,7 @@ def _sources(
         try:
             yield file, path.read_bytes(), path.resolve().parent
         except OSError as error:
-            yield f"{file}: {_words(error)}", None, path
+            yield f"{file}: {os_words(error)}", None, path
     for text in options.texts:
         yield "<text>", text.encode("utf-8", "surrogatepass"), Path.cwd()
     if not prompts and (options.stay or not (options.files or options.texts)):
@@ -199,7 +207,7 @@ class _Shell:
         """Run one script to its end or first mistake; its status."""
         status = FINE
         try:
-            for form, value in self.session.values(_decoded(data, name), name=name):
+            for form, value in self.session.values(decoded(data, name), name=name):
                 if value is None:
                     continue
                 self.show(value, form.span.line if form.span else None)
@@ -244,60 +252,6 @@ class _Shell:
         print(json.dumps(found, allow_nan=False), flush=True)
 
 
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return data.decode("utf-8", "surrogatepass" if name == "<text>" else "strict")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        source = Source(name, before + data[error.start :].decode(errors="replace"))
-        raise NablispError(
-            "file",
-            f"byte {error.start} is not UTF-8 text",
-            hint="save it as UTF-8",
-            span=Span(source, len(before), len(before) + 1),
-        ) from None
-
-
 def _print(text: str) -> None:
     """Text to standard output; on a terminal with its control characters escaped."""
     print(visible(text) if sys.stdout.isatty() else text, flush=True)
-
-
-def _test(arguments: list[str]) -> int:
-    """`nablisp test FILE…`: every value against its `; =>` comment."""
-    from .transcript import play, updated
-
-    parser = argparse.ArgumentParser(
-        prog="nablisp test", description="Run scripts and compare values with their ; => comments."
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--update", action="store_true", help="rewrite the comments instead")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    passed = failed = 0
-    for file in options.files:
-        path = Path(file)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            return _wrong_use(f"{file}: {_words(error)}")
-        try:
-            text = _decoded(data, file).removeprefix("\ufeff").replace("\r\n", "\n")
-            steps = list(play(text, file, path.resolve().parent, options.seed))
-        except NablispError as error:
-            print(draw(error), file=sys.stderr)
-            return MISTAKE
-        if options.update:
-            end = "\r\n" if b"\r\n" in data else "\n"
-            path.write_text(updated(text, steps), "utf-8", newline=end)
-            continue
-        for step in steps:
-            passed += step.right and step.expected is not None
-            failed += not step.right
-            if not step.right:
-                print(f"{file}:{step.line}")
-                print(f"  expected  {step.expected if step.expected is not None else 'no error'}")
-                print(f"  got       {step.shown}")
-    if not options.update:
-        print(f"{passed} passed, {failed} failed")
-    return MISTAKE if failed else FINE

@@ -50,7 +50,12 @@ SPECIAL: dict[str, Primitive] = {}
 FUNCTIONS: dict[str, Primitive] = {}
 """Functions that are not operations on expressions: their arguments are values."""
 LATER = dict.fromkeys(
-    ("plot", "animate", "report", "export"),
+    (
+        "plot",
+        "animate",
+        "report",
+        "export",
+    ),
     "is not part of this version yet",
 )
 

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from . import __version__, cli
+from . import __version__, cli, commands
 from .backends import BACKENDS
 from .data import ENDINGS
 from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL
@@ -32,12 +32,12 @@ LONG = 100
 """Characters of a formula that is shown in a table."""
 
 EXITS = {
-    cli.FINE: "fine",
-    cli.MISTAKE: "an error in the program, or a comparison that failed",
-    cli.WRONG_USE: "wrong use, or no such file",
-    cli.DIVERGED: "a run diverged",
-    cli.INTERRUPTED: "interrupted",
-    cli.CLOSED: "whoever read the output closed it",
+    commands.FINE: "fine",
+    commands.MISTAKE: "an error in the program, or a comparison that failed",
+    commands.WRONG_USE: "wrong use, or no such file",
+    commands.DIVERGED: "a run diverged",
+    commands.INTERRUPTED: "interrupted",
+    commands.CLOSED: "whoever read the output closed it",
 }
 
 
@@ -137,10 +137,12 @@ def _outside() -> Iterator[str]:
         ),
     )
     yield from _section("Files of data", f"By ending: {' '.join(map(_code, ENDINGS))}.")
-    yield from _section(
-        "Command line", "`nablisp [options] [FILE…]`, `nablisp test [--update] FILE…`"
-    )
+    yield from _section("Command line", "`nablisp [options] [FILE…]`")
     yield from _table(("argument", "what it does"), map(_argument, cli._parser()._actions))
+    yield ""
+    yield "Or a word first; `nablisp WORD --help` lists what it takes."
+    rows = ((_code(f"nablisp {word} FILE…"), doc) for word, (_, doc) in cli.COMMANDS.items())
+    yield from _table(("command", "what it does"), rows)
     yield from _section("Exit status")
     yield from _table(("status", "when"), ((_code(n), words) for n, words in EXITS.items()))
 

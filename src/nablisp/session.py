@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from . import calculus, core, fitting, minimizing, running, tools
+from . import calculus, core, drawing, exporting, fitting, minimizing, reporting, running, tools
 from . import data as table
 from .accurate import accurate
 from .columns import Columns
@@ -26,7 +26,7 @@ from .reader import read
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
 
-FORMS = (core, calculus, running, fitting, minimizing, tools)
+FORMS = (core, calculus, running, fitting, minimizing, drawing, exporting, reporting, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
 
 

@@ -13,12 +13,15 @@ is its first line, `; => error: …`, and the script goes on after it.
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import NablispError
+from .commands import FINE, MISTAKE, decoded, os_words, wrong_use
+from .errors import NablispError, draw
 from .limits import Limits
 from .reader import read
 from .session import Session
@@ -129,3 +132,41 @@ def _written(text: str, step: Step) -> str:
             return f"{blank}{ARROW} {lines[0]}"
     rest = "".join(f"\n;   {line}".rstrip() if line else "\n;   " for line in lines[1:])
     return f"\n{ARROW} {lines[0]}{rest}" + ("" if ends_line else "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """`nablisp test FILE…`: every value against its `; =>` comment."""
+    parser = argparse.ArgumentParser(
+        prog="nablisp test", description="Run scripts and compare values with their ; => comments."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--update", action="store_true", help="rewrite the comments instead")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    passed = failed = 0
+    for file in options.files:
+        path = Path(file)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            return wrong_use(f"{file}: {os_words(error)}")
+        try:
+            text = decoded(data, file).removeprefix("\ufeff").replace("\r\n", "\n")
+            steps = list(play(text, file, path.resolve().parent, options.seed))
+        except NablispError as error:
+            print(draw(error), file=sys.stderr)
+            return MISTAKE
+        if options.update:
+            end = "\r\n" if b"\r\n" in data else "\n"
+            path.write_text(updated(text, steps), "utf-8", newline=end)
+            continue
+        for step in steps:
+            passed += step.right and step.expected is not None
+            failed += not step.right
+            if not step.right:
+                print(f"{file}:{step.line}")
+                print(f"  expected  {step.expected if step.expected is not None else 'no error'}")
+                print(f"  got       {step.shown}")
+    if not options.update:
+        print(f"{passed} passed, {failed} failed")
+    return MISTAKE if failed else FINE

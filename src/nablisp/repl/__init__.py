@@ -21,8 +21,8 @@ def prompt(session: Any, *, color: str = "auto") -> None:
     from prompt_toolkit.lexers import PygmentsLexer
     from prompt_toolkit.output import ColorDepth
 
+    from ..highlight import NablispLexer
     from .complete import SessionCompleter
-    from .lexer import NablispLexer
 
     keys = KeyBindings()
 

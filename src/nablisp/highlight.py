@@ -8,8 +8,8 @@ from typing import ClassVar
 from pygments.lexer import RegexLexer
 from pygments.token import Comment, Keyword, Name, Number, Punctuation, String, Text, _TokenType
 
-from ..elaborate import CONSTANTS, FUNCTIONS, SPECIAL
-from ..expr import OPS
+from .elaborate import CONSTANTS, FUNCTIONS, SPECIAL
+from .expr import OPS
 
 
 class NablispLexer(RegexLexer):

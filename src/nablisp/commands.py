@@ -1,0 +1,47 @@
+"""What the commands share: exit statuses, the texts of script files, words for wrong use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .errors import NablispError, Source, Span, visible
+
+FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+
+
+def wrong_use(message: str) -> int:
+    """Say what is wrong with the command itself; its status."""
+    print(f"error: {visible(message)}", file=sys.stderr)
+    return WRONG_USE
+
+
+def os_words(error: OSError) -> str:
+    """What the system says went wrong."""
+    return (error.strerror or str(error)).lower()
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a script; NablispError "file" where its bytes are no UTF-8."""
+    try:
+        return data.decode("utf-8", "surrogatepass" if name == "<text>" else "strict")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        source = Source(name, before + data[error.start :].decode(errors="replace"))
+        raise NablispError(
+            "file",
+            f"byte {error.start} is not UTF-8 text",
+            hint="save it as UTF-8",
+            span=Span(source, len(before), len(before) + 1),
+        ) from None
+
+
+def script_files(names: Iterable[str]) -> Iterator[Path]:
+    """The files named, and of folders the `.gd` files in them, however deep, in order."""
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            yield from sorted(found for found in path.rglob("*.gd") if found.is_file())
+        else:
+            yield path
