@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from typing import Any
 
@@ -30,6 +31,7 @@ from .printer import brief
 from .results import Progress, Result, outcome
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
+from .views import View
 
 STEPS = 10_000
 """How many steps are taken when nothing says."""
@@ -136,6 +138,7 @@ class _Search:
     ) -> None:
         self.by = method_of(options)
         self.options, self.budget, self.word = options, budget, word
+        self.loss, self.params = loss, params
         shapes = shapes_of(params, columns)
         self.moving = moving(names(loss), params, options)
         check_loss(loss, shapes, params, options)
@@ -219,7 +222,16 @@ class _Search:
                 else:
                     if now - seen > 0.05:
                         seen = now
-                        yield Progress(done, options.steps, point.value, now - began)
+                        yield Progress(
+                            done,
+                            options.steps,
+                            point.value,
+                            now - began,
+                            surface.values(point.x),
+                            self.view,
+                            options.seconds,
+                            self.word,
+                        )
                     self.budget.clock()
                     try:
                         with np.errstate(all="ignore"):
@@ -288,6 +300,11 @@ class _Search:
         for name, kept in self.history.items():
             at = None if name == "loss" else self.surface.spans[name].start
             kept.append(point.value if at is None else float(point.x[at]))
+
+    @cached_property
+    def view(self) -> View:
+        """What it works on, for pictures."""
+        return View(self.loss, self.moving, self.params, self.surface.columns)
 
     # ---- the outcome -----------------------------------------------------------------------------
 
@@ -367,4 +384,5 @@ class _Search:
             curvature=verdict.words,
             evaluations=surface.evaluations,
             gradient_norm=norm,
+            view=self.view,
         )

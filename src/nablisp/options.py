@@ -67,6 +67,8 @@ class Options:
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     backend: str | None = None
     threads: int | None = None
+    watch: bool = False
+    """are the parameters to be kept along the way, for whoever watches?"""
     settings: Mapping[str, float] = field(default_factory=dict)
 
 

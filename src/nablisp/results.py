@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .expr import Expr
 from .printer import columns_of, element
+from .views import View
 
 STATUS = {
     "converged": "the gradient is zero within the tolerance, at a minimum",
@@ -33,7 +34,13 @@ class Progress:
     step: int
     total: int | None
     loss: float
+    """nan where it is not known"""
     seconds: float
+    params: Mapping[str, Any] = field(default_factory=dict)
+    view: View | None = None
+    limit: float | None = None
+    """seconds after which the run ends"""
+    run: str = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,10 @@ class Result:
     """how often a method asked for the loss with its gradient"""
     gradient_norm: float | None = None
     """the length of the gradient but for entries that it holds at a bound, if a method ran"""
+    view: View | None = field(default=None, repr=False)
+    """what it worked on, for pictures"""
+    snapshots: list[tuple[int, dict[str, Any]]] = field(default_factory=list, repr=False)
+    """steps, and what the parameters were before them, if it was watched"""
 
     @property
     def more(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -250,8 +251,8 @@ _SETTINGS = tuple(dict.fromkeys(s for row in OPTIMIZERS.values() for s in row.se
     "move the parameters down the loss; :by " + " ".join((*OPTIMIZERS, *METHODS)),
     (1, 1),
     raw=True,
-    keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", *_SETTINGS),
-    later=("checkpoint", "resume", "on", "watch"),
+    keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", "watch", *_SETTINGS),
+    later=("checkpoint", "resume", "on"),
     example="(train loss :by adam :lr 0.01 :epochs 50 :batch 32 :holdout 0.2 :patience 5)",
 )
 def train(a: Arguments) -> Machine:
@@ -274,6 +275,9 @@ def train(a: Arguments) -> Machine:
                 chosen.update((yield from _rates(a, form)))
             case "schedule":
                 chosen[key] = yield from _schedule(a, form)
+            case "watch":
+                value = yield form, a.scope
+                chosen[key] = expect(value, ("boolean",), ":watch", form.span)
             case "until":
                 value = yield form, a.scope
                 chosen[key] = as_expr(expect(value, ("boolean", "expression"), ":until", form.span))
@@ -331,21 +335,30 @@ def _schedule(a: Arguments, form: Form) -> Machine:
     raise NablispError("syntax", ":schedule takes a rule", span=form.span, hint=signatures)
 
 
-def watched(run: Generator[Progress, None, Result], session: Any) -> Result:
-    """The result of a run; an interrupt that meets the watcher is one of the run."""
-    try:
-        progress = next(run)
-        while True:
-            try:
-                if session.watch is not None:
-                    session.watch(progress)
-            except KeyboardInterrupt as interrupt:
-                progress = run.throw(interrupt)
-            else:
-                progress = next(run)
-    except StopIteration as stop:
-        result: Result = stop.value
-        return result
+def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = False) -> Result:
+    """The result of a run; an interrupt that meets the watcher is one of the run.
+
+    `asked` says that the program itself wants it watched.
+    """
+    watching = nullcontext(_unseen) if session.watch is None else session.watch(asked)
+    with watching as see:
+        try:
+            progress = next(run)
+            while True:
+                try:
+                    see(progress)
+                except KeyboardInterrupt as interrupt:
+                    progress = run.throw(interrupt)
+                else:
+                    progress = next(run)
+        except StopIteration as stop:
+            result: Result = stop.value
+        see(result)
+    return result
+
+
+def _unseen(seen: Progress | Result) -> None:
+    """What a watcher does where nobody watches."""
 
 
 def trained(
@@ -365,12 +378,14 @@ def trained(
     wrt = chosen.get("wrt")
     if wrt is not None:
         chosen["rates"] = {n: r for n, r in chosen["rates"].items() if n in wrt or n not in own}
+    chosen.setdefault("watch", session.watches)
     options = Options(
         bounds={n: (p.low, p.high) for n, p in held.items() if (p.low, p.high) != (None, None)},
         **chosen,
     )
     start = {n: p.value for n, p in held.items()}
-    result = watched(run(loss, start, session.columns, options, session.budget), session)
+    going = run(loss, start, session.columns, options, session.budget)
+    result = watched(going, session, options.watch)
     if session.explain and result.work is not None:
         session.note(result.work.words(result.steps))
         if session.explain > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,6 +26,8 @@ from .printer import text as print_text
 from .reader import read
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
+
+Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
 
 FORMS = (core, calculus, running, fitting, minimizing, drawing, exporting, reporting, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
@@ -62,7 +65,11 @@ class Session:
         """1: runs say which backend ran and how fast; 2: they show the compiled step"""
         self.write = write or print
         self.note: Callable[[str], None] = note or (lambda line: None)
-        self.watch: Callable[[Any], None] | None = None
+        self.watch: Watch | None = None
+        """who looks at runs: entered for each, told whether it was asked for, gives what is shown
+        every `Progress` and at the end the result"""
+        self.watches = False
+        """is every run to be watched?"""
         self.definitions: dict[str, Value] = {}
         self.parameters: dict[str, Parameter] = {}
         self.columns = Columns()

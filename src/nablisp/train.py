@@ -40,6 +40,7 @@ from .results import Progress, Result, Work, outcome
 from .shapes import ShapeEnv
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
+from .views import View
 
 STEPS = 1000
 """How many steps are taken when nothing says."""
@@ -57,6 +58,8 @@ MANY = 1 << 40
 """Steps without an end."""
 RUNAWAY = 1e10
 """A loss that grows by this factor over its start has run away."""
+GROWTH = 1.05
+"""Whoever watches gets the parameters at steps that grow by this factor, every one at first."""
 TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
 
 
@@ -142,6 +145,7 @@ class _Run:
         share: float = 1.0,
     ) -> None:
         params = {name: _native(value) for name, value in params.items()}
+        self.params = params
         self.loss, self.options, self.budget = loss, options, budget
         self.row = optimizer_of(options)
         self.rows = columns.rows
@@ -355,6 +359,7 @@ class _Run:
         reason: str | None = None
         epoch, spent = 0, 0.0
         judged = bool(self.held)
+        self.snapshots: list[tuple[int, dict[str, Any]]] = []
         columns, windows = self._epoch(epoch)
         try:
             while reason is None and (self.total is None or done < self.total):
@@ -365,6 +370,8 @@ class _Run:
                     break
                 left = MANY if self.total is None else self.total - done
                 most = len(windows) if self.batch else 1 if judged else MANY
+                if self.options.watch:
+                    most = min(most, self._kept(done, state))
                 before = time.perf_counter()
                 runs.append(stepper(state, columns, windows, min(left, most)))
                 spent += time.perf_counter() - before
@@ -390,7 +397,15 @@ class _Run:
                 self.budget.clock()
                 losses = ran.records["loss"]
                 loss = float(losses[-1]) if len(losses) else first
-                yield Progress(done, self.total, loss, time.perf_counter() - began)
+                yield Progress(
+                    done,
+                    self.total,
+                    loss,
+                    time.perf_counter() - began,
+                    {n: state[n] for n in self.moving},
+                    self.view,
+                    self.options.seconds,
+                )
         except KeyboardInterrupt:
             reason = "interrupted"
         state, done = (runs[-1].state if runs else state), sum(ran.steps for ran in runs)
@@ -410,6 +425,19 @@ class _Run:
         except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
             reason = reason or "interrupted"
             return self._result(reason, state, best, history, done, first, began)
+
+    @cached_property
+    def view(self) -> View:
+        """What it works on, for pictures."""
+        return View(self.loss, self.moving, self.params, self.columns)
+
+    def _kept(self, done: int, state: Mapping[str, Any]) -> int:
+        """Keep what the parameters are now, if it is time; how many steps to the next time."""
+        due = int(self.snapshots[-1][0] * GROWTH) + 1 if self.snapshots else 0
+        if done >= due:
+            self.snapshots.append((done, {n: np.copy(state[n]) for n in self.moving}))
+            due = int(done * GROWTH) + 1
+        return due - done
 
     def _end(self, state: Mapping[str, Any]) -> str | None:
         """The reason to end after an epoch, judged over all rows."""
@@ -482,6 +510,8 @@ class _Run:
             float(self.at(params, self.held)[0]) if self.held else None,
             trouble=trouble,
             work=self.work,
+            view=self.view,
+            snapshots=[*self.snapshots, (done, params)] if self.options.watch else [],
             advise=lambda: self._advice(status, params),
         )
 

@@ -1,0 +1,274 @@
+"""What of a loss and its runs can be drawn: turns formulas, columns and parameters into figures.
+
+A loss compares: in it a part that moves is subtracted from one that does not, row by row. The first
+is a model, the second its target. Over the one column they hold both are curves; a model of several
+columns is drawn against its target, where the diagonal is perfect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .accurate import accurate
+from .errors import NablispError
+from .evaluate import ROWS, evaluate
+from .expr import Call, Expr, Sym, call, names, postorder
+from .figure import Figure, Line, Points, Series, Vector
+from .printer import formula
+from .shapes import ShapeEnv, shape_of
+
+MANY = 2000
+"""Rows that are drawn; of more, that many, evenly spaced."""
+GRID = 241
+"""Points of a curve."""
+MARGIN = 0.06
+"""What an axis shows beyond the data, as a share of their range."""
+LABEL = 40
+"""Characters of a formula that labels itself; a longer one is called by its role."""
+
+
+class Pair(NamedTuple):
+    """A model and what it is compared with: one value per row each."""
+
+    model: Expr
+    target: Expr
+
+
+def compared(loss: Expr, moving: Collection[str], shapes: ShapeEnv) -> list[Pair]:
+    """The models in a loss with their targets, from the root down; logits as probabilities."""
+    memo: dict[Expr, Any] = {}
+    moves: dict[Expr, bool] = {}
+    for node in postorder(loss):
+        moves[node] = (isinstance(node, Sym) and node.name in moving) or (
+            isinstance(node, Call) and any(moves[arg] for arg in node.args)
+        )
+    found: dict[Pair, None] = {}
+    seen: set[Expr] = set()
+    waiting = [loss]
+    while waiting:
+        node = waiting.pop()
+        if node in seen or not isinstance(node, Call) or not moves[node]:
+            continue
+        seen.add(node)
+        pair = _pair(node, moves)
+        if pair is not None and all(shape_of(e, shapes, memo) == ("rows",) for e in pair):
+            found[pair] = None
+        else:
+            waiting += reversed(node.args)
+    return list(found)
+
+
+def _pair(node: Call, moves: Mapping[Expr, bool]) -> Pair | None:
+    """What a difference compares, if it is one of a model and a target."""
+    match node:
+        case Call(op, (Call(inner, (z,)), Call(times, factors))) if (
+            op.name,
+            inner.name,
+            times.name,
+        ) == ("-", "softplus", "*") and z in factors:  # cross-entropy from logits
+            rest = [factor for factor in factors if factor is not z]
+            if len(rest) == 1 and not moves[rest[0]]:
+                return Pair(call("sigmoid", z), rest[0])
+        case Call(op, (a, b)) if op.name == "-" and moves[a] != moves[b]:
+            return Pair(a, b) if moves[a] else Pair(b, a)
+    return None
+
+
+class Scene:
+    """A model and its target as they look for given parameters, in a frame that stays.
+
+    `params` are the values of all parameters at the start, `columns` the columns of the loss.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], params: Mapping[str, Any], columns: Mapping[str, Any]
+    ) -> None:
+        inside = names(*(e for pair in pairs for e in pair))
+        shapes = {n: ("rows", *np.shape(columns[n])[1:]) for n in columns if n in inside}
+        shapes |= {n: np.shape(v) for n, v in params.items()}
+        self.pairs = pairs
+        held = {n: columns[n] for n in columns if n in inside}
+        self.fixed = any(_reduces(e, shapes) for pair in pairs for e in pair)
+        rows = float(len(next(iter(held.values()))))
+        self.env: dict[str, Any] = {**params, **held, ROWS: rows}
+        self.models = [accurate(pair.model)[0] for pair in pairs]
+        self.targets = self._rows_of([pair.target for pair in pairs], self.env)
+        used = names(*(pair.model for pair in pairs))
+        over = [n for n in held if n in used]
+        single = len(over) == 1 and np.ndim(held[over[0]]) == 1
+        self.axis = over[0] if single else None
+        """the column that curves run over; None where there are several"""
+        self._frame(held)
+
+    def _rows_of(self, roots: Sequence[Expr], env: Mapping[str, Any]) -> list[Vector]:
+        rows = int(env[ROWS])
+        return [
+            np.broadcast_to(np.asarray(v, float), (rows,)) for v in evaluate(accurate(*roots), env)
+        ]
+
+    def _frame(self, held: Mapping[str, Any]) -> None:
+        """What of the picture stays: the grid, the target, the ranges of both axes."""
+        self.still: list[Series] = []
+        heights = np.concatenate(self.targets)
+        if self.axis is None:
+            ends = _widened(heights)
+            self.over, self.grid = ends, self.env
+            self.still.append(Line(np.array(ends), np.array(ends), "perfect", 0))
+            self.x_label, self.y_label = "target", "model"
+        else:
+            x = self.env[self.axis]
+            self.over = _widened(x)
+            if self.fixed:  # sums over the rows: only these rows have a curve
+                order = np.argsort(x, kind="stable")
+                self.grid = {**self.env, **{n: c[order] for n, c in held.items()}}
+            else:
+                grid = np.linspace(*self.over, GRID)
+                self.grid = {**self.env, self.axis: grid, ROWS: float(GRID)}
+            for k, (pair, target) in enumerate(zip(self.pairs, self.targets, strict=True)):
+                label = labelled(pair.target, "target")
+                if set(names(pair.target)) <= {self.axis} and not self.fixed:
+                    (y,) = self._rows_of([pair.target], self.grid)
+                    self.still.append(Line(self.grid[self.axis], y, label, 2 * k))
+                    heights = np.concatenate([heights, y])
+                    label = ""
+                self.still.append(Points(x, target, label, 2 * k))
+            self.x_label, self.y_label = self.axis, ""
+        self.high = _widened(heights)
+
+    def figure(self, params: Mapping[str, Any], title: str = "") -> Figure:
+        """The picture for these parameters; those not given are where they started."""
+        moved = self._rows_of(self.models, {**self.grid, **params})
+        series = list(self.still)
+        for k, (pair, y) in enumerate(zip(self.pairs, moved, strict=True)):
+            label = labelled(pair.model, "model")
+            if self.axis is None:
+                series.append(Points(self.targets[k], y, label, 2 * k + 1))
+            else:
+                series.append(Line(self.grid[self.axis], y, label, 2 * k + 1))
+        return Figure(tuple(series), title, self.x_label, self.y_label, self.over, self.high)
+
+    def heights(self, params: Mapping[str, Any]) -> Vector:
+        """Where the model is, in units of the frame's height: what a viewer sees move."""
+        low, high = self.high
+        moved = self._rows_of(self.models, {**self.grid, **params})
+        seen = np.concatenate(moved)[:: max(1, len(moved[0]) // 60)]
+        return np.clip((seen - low) / (high - low), -0.5, 1.5)
+
+
+class View:
+    """What a run works on, as far as pictures need it: a loss, what moves, some of the rows.
+
+    `params` are the values of all parameters at the start.
+    """
+
+    def __init__(
+        self,
+        loss: Expr,
+        moving: Collection[str],
+        params: Mapping[str, Any],
+        columns: Mapping[str, Any],
+    ) -> None:
+        self.loss, self.moving, self.params = loss, tuple(moving), params
+        self.columns = {n: _thinned(column) for n, column in columns.items()}
+
+    @cached_property
+    def scene(self) -> Scene | None:
+        """The model and its target, if the loss compares what can be drawn."""
+        shapes: dict[str, Any] = {n: ("rows", *c.shape[1:]) for n, c in self.columns.items()}
+        shapes |= {n: np.shape(v) for n, v in self.params.items()}
+        pairs = compared(self.loss, self.moving, shapes)
+        return Scene(pairs, self.params, self.columns) if pairs else None
+
+
+def _thinned(column: Vector) -> Vector:
+    """A column, or so many of its rows as are drawn."""
+    if len(column) > MANY:
+        column = column[np.linspace(0, len(column) - 1, MANY).astype(int)]
+    return column
+
+
+def loss_curve(losses: Sequence[float] | Vector, title: str = "") -> Figure:
+    """The loss over the steps, on powers of ten where it fell by more than two of them."""
+    y = np.asarray(losses, float)
+    x, y = _thinned(np.arange(len(y), dtype=float)), _thinned(y)
+    good = y[np.isfinite(y)]
+    log = bool(len(good) and good.min() > 0 and good.max() > 100 * good.min())
+    return Figure((Line(x, y, "", 1),), title, "step", "loss", y_log=log)
+
+
+# ---- over time -----------------------------------------------------------------------------------
+
+
+def moments(scene: Scene, states: Sequence[Mapping[str, Any]], count: int) -> list[int]:
+    """Which of the states to show, so that the motion reads: even shares of what is seen to move.
+
+    The first and the last are always among them. A share of the way is time itself: a model that
+    stands still is seen to stand still.
+    """
+    last = len(states) - 1
+    evenly, early = np.linspace(0, last, 200), np.geomspace(1, last + 1, 200) - 1
+    few = sorted({int(k) for k in (*evenly, *early)})
+    if len(few) <= count:
+        return few
+    seen = np.array([scene.heights(states[k]) for k in few])
+    moved = np.sqrt(np.nan_to_num(np.diff(seen, axis=0) ** 2, nan=0.0).mean(axis=1))
+    way = np.concatenate([[0.0], np.cumsum(moved)])
+    time = np.arange(len(few)) / (len(few) - 1)
+    way = 0.8 * way / way[-1] + 0.2 * time if way[-1] > 0 else time
+    nearest = np.searchsorted(way, np.linspace(0, 1, count)).clip(0, len(few) - 1)
+    return sorted({few[k] for k in nearest} | {0, last})
+
+
+def states(result: Any) -> tuple[list[int], list[Mapping[str, Any]]]:
+    """The steps of a run and its parameters before each: from its history, else its snapshots.
+
+    NablispError "value" where neither holds all that moved.
+    """
+    history, moving = result.history, result.params
+    if all(name in history for name in moving):
+        count = len(history["loss"])
+        return list(range(count)), [
+            {name: float(history[name][k]) for name in moving} for k in range(count)
+        ]
+    if result.snapshots:
+        return [step for step, _ in result.snapshots], [at for _, at in result.snapshots]
+    raise NablispError(
+        "value",
+        "the history of this run holds numbers, and these parameters are arrays",
+        hint="run it with :watch true, which keeps what they were along the way",
+    )
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def labelled(e: Expr, role: str) -> str:
+    """A formula as its own label; a long one is called by its role."""
+    text = formula(e)
+    return text if len(text) <= LABEL and "\n" not in text else role
+
+
+def _reduces(e: Expr, shapes: ShapeEnv) -> bool:
+    """Does something in a formula sum over the rows, so that it means these rows?"""
+    memo: dict[Expr, Any] = {}
+    shape_of(e, shapes, memo)
+    return any(
+        isinstance(node, Call)
+        and "rows" not in memo[node]
+        and any("rows" in memo[arg] for arg in node.args)
+        for node in postorder(e)
+    )
+
+
+def _widened(values: Vector) -> tuple[float, float]:
+    """The range of values and a margin; never empty."""
+    good = values[np.isfinite(values)]
+    if not len(good):
+        return 0.0, 1.0
+    low, high = float(good.min()), float(good.max())
+    more = MARGIN * (high - low) or 0.5 * abs(high) or 0.5
+    return low - more, high + more
