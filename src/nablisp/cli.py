@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, help="at most so many for native runs (default: all cores)")
     add("--explain", action="store_true", help="say which backend ran each run, and how fast")
     add("-v", dest="verbose", action="store_true", help="with --explain: show the compiled step")
+    add("--watch", action="store_true", help="show the model moving over its data while it trains")
     add("--quiet", action="store_true", help="no remarks on standard error")
     add("--color", choices=("auto", "always", "never"), default="auto", help="of errors")
     add("--json", action="store_true", help="one JSON object a line for every value and error")
@@ -148,8 +150,19 @@ def _session(options: argparse.Namespace) -> Any:
         threads=options.threads,
         note=note,
     )
+    if not options.quiet:
+        session.watch = partial(_watching, options.color)
+    session.watches = options.watch
     session.explain = options.explain + options.verbose if options.explain else 0
     return session
+
+
+def _watching(color: str, asked: bool) -> Any:
+    """Who looks at the runs of the command line."""
+    from .live import watching
+    from .shown import wants_color
+
+    return watching(asked, sys.stderr, wants_color(color, sys.stderr))
 
 
 def _note(line: str) -> None:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from .limits import Budget
 from .model import ROBUST, SCALE, weight_name
 from .problem import Problem, Vector, posed
 from .residuals import Rows
+from .results import Progress
 from .search import POOR, Candidate, Search, judged
 from .symmetry import nearest_image, symmetries
 from .trouble import trouble
@@ -130,43 +133,57 @@ def fitted(
     columns: Any,
     options: FitOptions,
     budget: Budget | None = None,
+    see: Callable[[Progress], None] | None = None,
 ) -> FitResult:
-    """The result of a fit; see `fit`."""
+    """The result of a fit; see `fit`. Whoever watches sees how many steps were tried so far."""
     began = time.perf_counter()
     problem = posed(responses, models, params, columns, options)
     if budget is not None:
         budget.node(size(*(slope for slopes in problem.model.slopes for slope in slopes)))
         budget.array((min(columns.rows, LARGE), len(models), len(problem.scalars) + 1))
     with np.errstate(all="ignore"):
-        found = _solved(problem, began, budget)
+        found = _solved(problem, _ticking(options.seconds, began, budget, see))
     found.seconds = time.perf_counter() - began
     return found
 
 
-def _solved(problem: Problem, began: float, budget: Budget | None) -> FitResult:
-    """The fit of all rows; of many, after that of a sample of them."""
-    limit = problem.options.seconds
+def _ticking(
+    limit: float | None,
+    began: float,
+    budget: Budget | None,
+    see: Callable[[Progress], None] | None,
+) -> Tick:
+    """What every step calls: is the time up?"""
+    steps = count(1)
 
     def tick() -> bool:
+        seconds = time.perf_counter() - began
         if budget is not None:
             budget.clock()
-        return limit is not None and time.perf_counter() - began > limit
+        if see is not None:
+            see(Progress(next(steps), None, nan, seconds, limit=limit, run="fit"))
+        return limit is not None and seconds > limit
 
-    count = problem.columns.rows
-    if count <= LARGE:
-        values = problem.values(problem.columns, count)
+    return tick
+
+
+def _solved(problem: Problem, tick: Tick) -> FitResult:
+    """The fit of all rows; of many, after that of a sample of them."""
+    total = problem.columns.rows
+    if total <= LARGE:
+        values = problem.values(problem.columns, total)
         if (scaled := problem.rescaled(values)) is not problem:
-            problem, values = scaled, scaled.values(problem.columns, count)
-        rows, start = _rows(problem, values, count, tick)
+            problem, values = scaled, scaled.values(problem.columns, total)
+        rows, start = _rows(problem, values, total, tick)
         model = problem.model
         if model.spent > HOT and (found := _quick(problem, rows, rows, start)):
             return certified(problem, *found, [])
         candidate, search, remarks = _small(problem, rows, start, tick)
-        model.spent += rows.evaluations * (count + OVERHEAD)
+        model.spent += rows.evaluations * (total + OVERHEAD)
         return certified(problem, rows, candidate, search, remarks)
     if problem.model.spent > HOT and not problem.columns.streamed:
         few, start = _sampled(problem, problem.columns, tick)
-        whole = Rows(problem.model, {**_whole(problem), SCALE: few.scale}, count)
+        whole = Rows(problem.model, {**_whole(problem), SCALE: few.scale}, total)
         if found := _quick(problem, few, whole, start):
             return certified(problem, *found, [])
     some = Columns(problem.columns.sample(problem.inside, SAMPLES[1], 0))
@@ -174,13 +191,13 @@ def _solved(problem: Problem, began: float, budget: Budget | None) -> FitResult:
     few, start = _sampled(problem, some, tick)
     candidate, search, remarks = _small(problem, few, start, tick)
     model, threads = problem.model, problem.options.threads
-    if count > 4 * some.rows:
-        between = Blocks(model, _passes(problem, some, few), few, some.rows, threads, count)
+    if total > 4 * some.rows:
+        between = Blocks(model, _passes(problem, some, few), few, some.rows, threads, total)
         point = polish(between, candidate.point.at, problem.bounds, 3, tick)
         candidate = candidate if point is None else Candidate(point, steps=candidate.steps)
-    blocks = Blocks(model, _passes(problem, problem.columns, few), few, count, threads)
+    blocks = Blocks(model, _passes(problem, problem.columns, few), few, total, threads)
     candidate = _large(problem, blocks, candidate, search)
-    model.spent += blocks.evaluations * count
+    model.spent += blocks.evaluations * total
     return certified(problem, blocks, candidate, search, remarks)
 
 

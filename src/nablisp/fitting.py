@@ -11,7 +11,7 @@ from .elaborate import Machine, form_row
 from .errors import NablispError
 from .expr import Expr, as_expr
 from .forms import Array, Form, Number
-from .running import word, words
+from .running import watcher, word, words
 from .values import Arguments, Value, described, expect
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def fit(a: Arguments) -> Machine:
         **chosen,
     )
     start = {name: p.value for name, p in held.items()}
-    result = fitted(responses, models, start, columns, options, session.budget)
+    with watcher(session, False) as see:
+        result = fitted(responses, models, start, columns, options, session.budget, see)
     for name, value in result.params.items():
         held[name].value = value
     session.fits = a.form

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -340,8 +340,7 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
 
     `asked` says that the program itself wants it watched.
     """
-    watching = nullcontext(_unseen) if session.watch is None else session.watch(asked)
-    with watching as see:
+    with watcher(session, asked) as see:
         try:
             progress = next(run)
             while True:
@@ -355,6 +354,13 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
             result: Result = stop.value
         see(result)
     return result
+
+
+def watcher(session: Any, asked: bool) -> AbstractContextManager[Callable[[Any], None]]:
+    """Who looks at a run, if anybody does."""
+    found: AbstractContextManager[Callable[[Any], None]]
+    found = nullcontext(_unseen) if session.watch is None else session.watch(asked)
+    return found
 
 
 def _unseen(seen: Progress | Result) -> None:
