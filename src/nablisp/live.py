@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from .errors import NablispError
 from .figure import Figure
 from .printer import element
 from .results import Progress
@@ -47,19 +48,35 @@ def watching(asked: bool, stream: TextIO, color: bool) -> Iterator[Callable[[Any
 # ---- words ---------------------------------------------------------------------------------------
 
 
-def line(progress: Progress, losses: Sequence[float] = ()) -> str:
-    """Steps, loss, how it fell, rate, time left: as far as they are known."""
+def line(progress: Progress, losses: Sequence[float] = (), width: int = 200) -> str:
+    """Steps, loss, how it fell, rate, time left: as far as they are known, and there is room."""
     of = f" of {progress.total:,}" if progress.total is not None else ""
-    parts = [f"{progress.run}: step {progress.step:,}{of}"]
-    if not math.isnan(progress.loss):
-        parts.append(f"loss {element(float(f'{progress.loss:.4g}'))}")
-    if len(losses) > 1:
-        parts.append(spark(losses))
+    steps = f"{progress.run} step {progress.step:,}{of}"
+    loss = "" if math.isnan(progress.loss) else f"loss {element(float(f'{progress.loss:.4g}'))}"
+    curve = spark(losses) if len(losses) > 1 else ""
+    rate = ""
     if progress.step and progress.seconds:
-        parts.append(f"{element(float(f'{progress.step / progress.seconds:.3g}'))} steps/s")
+        rate = f"{short(progress.step / progress.seconds)} steps/s"
     left = time_left(progress)
-    parts.append(f"{duration(progress.seconds)}" if left is None else f"{duration(left)} left")
-    return "  ".join(parts)
+    ends = duration(progress.seconds) if left is None else f"{duration(left)} left"
+    for parts in (
+        (steps, loss, curve, rate, ends),
+        (steps, loss, rate, ends),
+        (steps, loss, ends),
+        (steps, loss),
+    ):
+        text = "  ".join(filter(None, parts))
+        if len(text) <= width:
+            break
+    return text[:width]
+
+
+def short(number: float) -> str:
+    """A number to three digits, thousands and millions by letter: `4.31M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
 
 
 def time_left(progress: Progress) -> float | None:
@@ -156,8 +173,8 @@ class _Terminal:
         from rich.console import Group
         from rich.text import Text
 
-        words = Text(line(seen, self.losses if self.sparks else ()), no_wrap=True, end="")
-        words.overflow = "ellipsis"
+        width = shutil.get_terminal_size().columns - 1
+        words = Text(line(seen, self.losses if self.sparks else (), width), end="")
         whole = words if figure is None else Group(Text.from_ansi(self._ink(figure)), words)
         self._screen().update(whole, refresh=True)
         self.drawn += 1
@@ -194,8 +211,11 @@ class _Terminal:
         view: View | None = getattr(result, "view", None)
         if not self.asked or view is None or view.scene is None:
             return
+        try:
+            steps, kept = states(result)
+        except NablispError:  # arrays of a method that keeps none
+            return
         scene = view.scene
-        steps, kept = states(result)
         last = len(steps) - 1
         chosen = moments(scene, kept, FRAMES) if self.drawn <= 1 else [last]
         losses = result.history["loss"]
