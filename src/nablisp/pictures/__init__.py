@@ -1,0 +1,1 @@
+"""Figures drawn: each module turns a `Figure` or a `Movie` into characters or into bytes."""
