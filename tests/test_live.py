@@ -17,7 +17,7 @@ from nablisp.views import View, compared, loss_curve, moments, states
 
 LINES = [
     # progress, losses, width, what it says
-    (Progress(0, None, nan, 0.0, run="fit"), (), 80, "fit step 0  0 s"),
+    (Progress(0, None, nan, 0.0, run="fit"), (), 80, "fit step 0"),
     (
         Progress(18_599_178, 30_000_000, 1.706e-4, 4.3),
         (8, 4, 2, 1),

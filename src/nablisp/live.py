@@ -58,7 +58,8 @@ def line(progress: Progress, losses: Sequence[float] = (), width: int = 200) -> 
     if progress.step and progress.seconds:
         rate = f"{short(progress.step / progress.seconds)} steps/s"
     left = time_left(progress)
-    ends = duration(progress.seconds) if left is None else f"{duration(left)} left"
+    ends = "" if not progress.seconds else duration(progress.seconds)
+    ends = ends if left is None else f"{duration(left)} left"
     for parts in (
         (steps, loss, curve, rate, ends),
         (steps, loss, rate, ends),
@@ -82,7 +83,7 @@ def short(number: float) -> str:
 def time_left(progress: Progress) -> float | None:
     """Seconds until the run ends by its number of steps or its time, whichever is first."""
     ends = []
-    if progress.total is not None and progress.step:
+    if progress.total is not None and progress.step and progress.seconds:
         ends.append(progress.seconds * (progress.total - progress.step) / progress.step)
     if progress.limit is not None:
         ends.append(max(0.0, progress.limit - progress.seconds))
@@ -143,9 +144,8 @@ class _Terminal:
         self.live: Live | None = None
         self.due = 0.0 if asked else PATIENCE
         self.losses: list[float] = []
-        self.every = self.drawn = 0
-        utf = (getattr(stream, "encoding", "") or "").lower().replace("-", "") == "utf8"
-        self.sparks = utf
+        self.drawn = 0
+        self.fine = "utf" in (getattr(stream, "encoding", None) or "").lower()
 
     def see(self, seen: Any) -> None:
         if not isinstance(seen, Progress):
@@ -159,7 +159,7 @@ class _Terminal:
             return
         began = time.perf_counter()
         self._show(self._picture(seen) if self.asked else None, seen)
-        cost = time.perf_counter() - began
+        cost = time.perf_counter() - began if self.drawn > 1 else 0.0  # the first one imports
         self.due = seen.seconds + max(1 / RATE, cost / SHARE)
 
     def _picture(self, seen: Progress) -> Figure | None:
@@ -174,7 +174,7 @@ class _Terminal:
         from rich.text import Text
 
         width = shutil.get_terminal_size().columns - 1
-        words = Text(line(seen, self.losses if self.sparks else (), width), end="")
+        words = Text(line(seen, self.losses if self.fine else (), width), end="")
         whole = words if figure is None else Group(Text.from_ansi(self._ink(figure)), words)
         self._screen().update(whole, refresh=True)
         self.drawn += 1
@@ -184,7 +184,7 @@ class _Terminal:
 
         size = shutil.get_terminal_size()
         width, height = min(size.columns, WIDE), min(size.lines - 3, HIGH)
-        return drawn(figure, width, height, self.color)
+        return drawn(figure, width, height, self.color, self.fine)
 
     def _screen(self) -> Live:
         if self.live is None:
