@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,14 @@ def read(text: str, *, name: str = "<input>", budget: Budget | None = None) -> F
         raise _misplaced(source, found.start())
     with no_collection():
         return _parse(source, budget)
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The tokens of a text without a byte order mark, each with what is ignored before it.
+
+    `lastgroup` names the terminal; the last token has none.
+    """
+    return _machine()[0].finditer(text)
 
 
 def _parse(source: Source, budget: Budget) -> Forms:
