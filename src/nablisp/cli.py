@@ -28,6 +28,7 @@ from .errors import NablispError, Source, Span, draw, visible
 from .forms import Symbol
 
 COMMANDS = {
+    "check": ("checker", "say every problem, without running"),
     "fmt": ("formatter", "lay out, in place"),
     "test": ("transcript", "compare each value with its ; => comment"),
 }

@@ -174,6 +174,7 @@ class _Run:
             self.options = replace(options, rates=rates)
         self.ends = self._ends()
         step, self.state = self._step()
+        budget.begin()
         shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
         self.stepper = backends.iterate(
             step,
@@ -493,6 +494,7 @@ class _Run:
         """The rates that the curvature at the start advises; with care where it may change."""
         from .advice import CAUTION, advice_at
 
+        self.budget.begin()
         advice = advice_at(self.surface, self.surface.vector(self.start))
         if advice is None or not advice.highest > 0:
             raise NablispError(
