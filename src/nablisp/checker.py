@@ -40,12 +40,19 @@ def problems(
 ) -> list[NablispError]:
     """Every problem of a script, and of the scripts it loads, from the top.
 
-    `root` is the folder whose files it may read (none: no files); `limits` bounds the work.
+    `root` is the folder whose files it may read (none: no files); `limits` bounds the work. Of very
+    many it says some `MOST`.
     """
     check = _Check(limits, root)
     check.script(text, name)
     check.lists()
     return check.found()
+
+
+MOST = 500
+"""Problems of one script after which the rest are left for another time."""
+_COLUMNS, _ANYTHING = "any column", "anything"
+"""Stand among unknown names for all those of a file that could not be read."""
 
 
 class _Dry(Session):
@@ -55,26 +62,19 @@ class _Dry(Session):
         super().__init__(limits, root, write=lambda line: None)
         self.budget.dry = True
         self.unknown: set[str] = set()
-        self.open = False
-        """may there be names that nobody could read?"""
 
     def find(self, name: str) -> tuple[Value] | None:
         if name in self.unknown:
             raise Unknown
         found = super().find(name)
-        if found is None and self.open:
+        if found is None and not self.unknown.isdisjoint((_COLUMNS, _ANYTHING)):
             raise Unknown
         return found
 
-    def forgo(self, names: set[str], more: bool) -> None:
-        """Take names as unknown from here on, and where there may be more, all that are free."""
-        self.unknown |= names
-        self.open |= more
-
     def follows(self, error: NablispError) -> bool:
-        """Is this only because something else is unknown?"""
-        said = set(re.findall(r"[^\s()\[\]\",:;`]+", error.message))
-        return bool(said & self.unknown) or (self.open and error.kind == "unbound-name")
+        """Does a name have no meaning here only because of another mistake?"""
+        said = {_COLUMNS, _ANYTHING, *re.findall(r"[^\s()\[\]\",:;`]+", error.message)}
+        return error.kind == "unbound-name" and not self.unknown.isdisjoint(said)
 
 
 class _Check:
@@ -91,13 +91,12 @@ class _Check:
         return [self.errors[key] for key in sorted(self.errors)]
 
     def add(self, error: NablispError, span: Span | None = None) -> None:
-        """A problem, unless it follows from another or is known."""
+        """A problem, unless it is known."""
         place = error.at(span).span
         if place and place.file not in self.files:
             self.files.append(place.file)
         key = (self.files.index(place.file), place.start) if place else (0, 0)
-        if not self.session.follows(error):
-            self.errors.setdefault((*key, error.message), error)
+        self.errors.setdefault((*key, error.message), error)
 
     # ---- evaluating ------------------------------------------------------------------------------
 
@@ -109,7 +108,7 @@ class _Check:
         self.forms += forms
         for error, spoilt in wrong:
             self.add(error)
-            session.forgo(*_read_in_vain(spoilt))
+            session.unknown |= _read_in_vain(spoilt)
         for form in forms:
             try:
                 match form:
@@ -118,15 +117,16 @@ class _Check:
                     case _:
                         session.value_of(form)
             except Unknown:
-                session.forgo(*_declared(form))
+                session.unknown |= _declared(form)
             except NablispError as error:
-                self.add(error, form.span)
-                session.forgo(*_declared(form))
-                if error.kind == "limit":
+                if not session.follows(error):
+                    self.add(error, form.span)
+                session.unknown |= _declared(form)
+                if error.kind == "limit" or len(self.errors) >= MOST:
                     break
             else:
                 if session.unknown:
-                    session.unknown -= _declared(form)[0]
+                    session.unknown -= _declared(form) - {_COLUMNS, _ANYTHING}
 
     def loaded(self, other: str, form: List) -> None:
         """Follow `(load "other.gd")`."""
@@ -142,11 +142,11 @@ class _Check:
 
     def lists(self) -> None:
         """Look at all lists as they are written, with all definitions known."""
-        own = Counter(name for form in self.forms for name in _declared(form)[0])
+        own = Counter(name for form in self.forms for name in _declared(form))
         for form in self.forms:
             local = _bound(form)
             stack = [form]
-            while stack:
+            while stack and len(self.errors) < MOST:
                 inner = stack.pop()
                 if isinstance(inner, Array):
                     stack += inner.items
@@ -160,16 +160,17 @@ class _Check:
 
     def look(self, form: List, head: Symbol, own: Counter[str]) -> None:
         """Can a list be evaluated, whatever its arguments are?"""
+        session, name = self.session, head.name
         try:
-            if head.name in SPECIAL:
-                _check_form(SPECIAL[head.name], form)
-            elif found := self.session.find(head.name):
-                if own[head.name] <= (head.name not in self.session.prelude()):
+            if name in SPECIAL:
+                _check_form(SPECIAL[name], form)
+            elif name in session.unknown:
+                return
+            elif found := Session.find(session, name):
+                if own[name] <= (name not in session.prelude()):
                     _check_function(found[0], form)
-            elif head.name not in own:
-                raise unknown_function(self.session, head)
-        except Unknown:
-            pass
+            elif name not in own and _ANYTHING not in session.unknown:
+                raise unknown_function(session, head)
         except NablispError as error:
             self.add(error, form.span)
 
@@ -281,36 +282,36 @@ def _bound(form: Form) -> set[str]:
     return found
 
 
-def _declared(form: Form) -> tuple[set[str], bool]:
-    """The names that a form declares, and whether it may declare others."""
+def _declared(form: Form) -> set[str]:
+    """The names that a form declares; those of a file stand for themselves only if named."""
     found: set[str] = set()
-    more = False
     for name, rest in _lists(form):
-        if name in ("define", "param", "define-derivative"):
-            found |= _names(rest[:1])
-        elif name == "params":
-            found |= _names(rest)
-        elif name == "load" or (name == "data" and isinstance(rest[0], String)):
-            found |= _names(_positional(rest[1:]))
-            more |= not found
-        elif name == "data":
-            found |= _names(rest[:1])
-    return found, more
+        match name:
+            case "define" | "param" | "define-derivative":
+                found |= _names(rest[:1])
+            case "params":
+                found |= _names(rest)
+            case "data" if isinstance(rest[0], String):
+                found |= _names(_positional(rest[1:])) or {_COLUMNS}
+            case "data":
+                found |= _names(rest[:1])
+            case "load":
+                found.add(_ANYTHING)
+    return found
 
 
-def _read_in_vain(spoilt: str) -> tuple[set[str], bool]:
-    """The names that a text which does not read would declare, and whether there may be others."""
+def _read_in_vain(spoilt: str) -> set[str]:
+    """What a text that does not read would declare."""
     words = [(t.lastgroup, t[t.lastgroup]) for t in tokens(spoilt) if t.lastgroup]
-    names = [word for kind, word in words if kind == "SYMBOL"]
     file = any(kind == "STRING" for kind, _ in words)
-    match names:
-        case ["define", name, *_]:
-            return {name}, False
-        case ["params" | "param" | "data", *rest]:
-            return set(rest), file and not rest
+    match [word for kind, word in words if kind == "SYMBOL"]:
+        case ["define" | "define-derivative", name, *_]:
+            return {name}
+        case ["params" | "param" | "data", *names]:
+            return set(names) if names or not file else {_COLUMNS}
         case ["load", *_]:
-            return set(), True
-    return set(), False
+            return {_ANYTHING}
+    return set()
 
 
 # ---- the command ---------------------------------------------------------------------------------
@@ -334,15 +335,15 @@ def main(arguments: list[str]) -> int:
             found = problems(decoded(script_bytes(path), name), name=name, root=root)
         except OSError as error:
             return wrong_use(f"{name}: {os_words(error)}")
-        except NablispError as error:
-            found = [error]
+        except NablispError as undecodable:
+            found = [undecodable]
         files += 1
         count += len(found)
-        for error in found:
+        for problem in found:
             if options.json:
-                print(json.dumps(error_object(error), allow_nan=False))
+                print(json.dumps(error_object(problem), allow_nan=False))
             else:
-                text = draw(error)
+                text = draw(problem)
                 print(painted(text) if wants_color(options.color, sys.stdout) else text)
     what = f"{count or 'no'} problem{'' if count == 1 else 's'}"
     print(f"{what} in {files} file{'' if files == 1 else 's'}", file=sys.stderr)

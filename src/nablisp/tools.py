@@ -166,7 +166,7 @@ def load(a: Arguments) -> Machine:
 def source_text(session: Any, name: str) -> str:
     """The text of a script under the session's root."""
     with open_file(session.root, name, "rb") as file:
-        data = file.read()
+        data: bytes = file.read()
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
