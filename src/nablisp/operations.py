@@ -97,10 +97,17 @@ def call_op(
 
 def _wrong_count(op: Op, count: int) -> NablispError:
     """What to say of too few or too many arguments."""
-    trailing = op.trailing not in ((), ("index",))
-    least, most = (end if end is None else end + trailing for end in op.arity)
-    words = arity_words(op.name, 1 if op.name in _OF_ONE else least or 0, most, count)
+    least, most = _counts(op)
+    words = arity_words(op.name, 1 if op.name in _OF_ONE else least, most, count)
     return NablispError("arity", words, hint=f"{usage(op)}  {op.doc}")
+
+
+def _counts(op: Op) -> tuple[int, int | None]:
+    """How many arguments are written, static ones included."""
+    least, most = op.arity
+    if op.trailing == ("index",):
+        return least, None
+    return (least + 1, least + 1) if op.trailing else (least, most)
 
 
 def check_call(op: Op, count: int, named: Iterable[str], form: List | None = None) -> None:
@@ -108,11 +115,7 @@ def check_call(op: Op, count: int, named: Iterable[str], form: List | None = Non
     if count > 2 and op.name in _FROM_THE_LEFT:
         count = 2
     op = _meant(op, count)
-    least, most = op.arity
-    if op.trailing == ("index",):
-        most = None
-    elif op.trailing:
-        least, most = least + 1, least + 1
+    least, most = _counts(op)
     if count < least or (most is not None and count > most):
         raise _wrong_count(op, count)
     for name in named:
