@@ -28,6 +28,7 @@ from .commands import (
     wrong_use,
 )
 from .errors import NablispError, draw, visible
+from .limits import no_collection
 from .reader import read, tokens
 
 WIDTH = 100
@@ -42,10 +43,12 @@ BODY = frozenset({"define", "define-derivative", "lambda", "let", "if"})
 def formatted(text: str, *, name: str = "<input>") -> str:
     """The text laid out anew; NablispError "syntax" or "incomplete" where it does not read."""
     read(text, name=name)
-    pieces, end = _pieces(text)
     mark = "\ufeff" if text.startswith("\ufeff") else ""
-    new = mark + "".join(line + end for line in _in_columns(_laid_out(pieces)))
-    if [(p.kind, p.text) for p in _pieces(new)[0]] != [(p.kind, p.text) for p in pieces]:
+    with no_collection():
+        pieces, end = _pieces(text)
+        new = mark + "".join(line + end for line in _in_columns(_laid_out(pieces)))
+        same = [p[:2] for p in _pieces(new)[0]] == [p[:2] for p in pieces]
+    if not same:
         raise NablispError("syntax", "this cannot be formatted without changing what it says")
     return new
 
