@@ -29,6 +29,8 @@ from .errors import NablispError, Source, Span, draw, visible
 from .forms import Symbol
 
 COMMANDS = {
+    "check": ("checker", "say every problem, without running"),
+    "fmt": ("formatter", "lay out, in place"),
     "test": ("transcript", "compare each value with its ; => comment"),
 }
 """Words that may come first: the module whose `main` runs them, and what they do to FILE…."""

@@ -151,7 +151,7 @@ def load(a: Arguments) -> Machine:
             hint="a script cannot load itself",
         )
     try:
-        forms = source_forms(a.session, name)
+        forms = read(source_text(a.session, name), name=name, budget=a.session.budget)
     except NablispError as error:
         raise error.at(a.at(0)) from None
     loading.append(name)
@@ -163,17 +163,16 @@ def load(a: Arguments) -> Machine:
     return None
 
 
-def source_forms(session: Any, name: str) -> list[Any]:
-    """The forms of a script under the session's root."""
+def source_text(session: Any, name: str) -> str:
+    """The text of a script under the session's root."""
     with open_file(session.root, name, "rb") as file:
-        data = file.read()
+        data: bytes = file.read()
     try:
-        source = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NablispError(
             "file", f"{name} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8"
         ) from None
-    return read(source, name=name, budget=session.budget)
 
 
 @form_row(
@@ -182,6 +181,7 @@ def source_forms(session: Any, name: str) -> list[Any]:
     "write the session as a script that runs again: "
     "parameters at their current values, columns in full, those of Parquet and Arrow by their file",
     (1, 1),
+    acts=True,
 )
 def save(a: Arguments) -> None:
     name = expect(a.given[0], ("string",), "what save writes", a.at(0))
