@@ -110,12 +110,12 @@ def simplify(e: Any) -> Any:
     return plain(_tidied(asked(e)))
 
 
-def export(e: Any, to: str = "latex", *, grad: bool = False, name: str = "my_formula") -> str:
-    """The formula in "latex", "mathml", "c" or "python"; its gradient by all its names with `grad`.
+def export(e: Any, to: str = "latex", *, grad: bool = False, name: str = "formula") -> str:
+    r"""The formula in "latex", "mathml", "c" or "python"; with `grad` its gradient by all names.
 
     >>> x, y = params("x y")
     >>> print(export(x / y))
-    \\frac{x}{y}
+    \frac{x}{y}
 
     The C is one C99 function, the Python one function that needs NumPy; NablispError "unavailable"
     for what C has no form for.

@@ -41,7 +41,7 @@ def c(
     order = list(names(e, *slopes, *by))
     own = mangled(order, "v_")
     try:
-        cells = unroll(accurate(e, *slopes), shapes)
+        cells = unroll(accurate(e, *slopes), shapes, has=lambda op: op.c or op.means is not None)
     except NablispError as error:
         if error.kind != "unavailable":
             raise

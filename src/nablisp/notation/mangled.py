@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..errors import NablispError
-from ..printer import visible
+from ..errors import NablispError, visible
 
 
 def mangled(names: Iterable[str], before: str) -> dict[str, str]:

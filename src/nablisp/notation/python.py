@@ -72,13 +72,12 @@ class _Writer:
         op, options = node.op, dict(node.options)
         parts = [self.atom(arg) for arg in node.args]
         if op.python:
-            settings = dict.fromkeys(op.options, "None") | _DEFAULTS
+            settings: dict[str, str] = dict(_DEFAULTS)
             if "keep" in op.options:
                 settings["axis"] = "None"
             settings |= {key: repr(value) for key, value in options.items()}
-            return op.python.format(
-                **settings, args=", ".join(parts), **dict(zip("xyz", parts, strict=False))
-            )
+            settings |= {"args": ", ".join(parts)} | dict(zip("xyz", parts, strict=False))
+            return op.python.format(**settings)
         if op.arity[1] is None and op.shape is None:
             if not parts:
                 return _number(op.identity or 0)
