@@ -235,3 +235,32 @@ def test_a_file_by_its_ending(tmp_path: Path) -> None:
     value, slopes = loaded((tmp_path / "m.py").read_text(encoding="utf-8"))(3)
     assert (value, slopes) == (9, [6])
     assert s.run("(export (* m m) :to latex)").text == r"m \, m"
+
+
+ARRAYS = [
+    "(sum (* w (slice [m b 1 2] :start 1 :stop 3)))",
+    "(sum (** (@ A w) 2))",
+    "(sum (solve (@ A (transpose A)) w))",
+    "(mean (pick (stack [m b] [b w2]) [1 0]))",
+    "(sum (* (ref (concat A A) 1) w))",
+    "(sum (sum (amax (* A m) :axis 0 :keep true) :axis -1))",
+]
+
+
+@pytest.mark.parametrize("text", ARRAYS)
+def test_python_of_arrays(text: str) -> None:
+    s = session()
+    s.run("(param A [[1 2] [3 -4]])")
+    e = s.run(text)
+    by = variables(e, list(s.parameters))
+    expected = [s.value(e, {}), *(s.value(slope, {}) for slope in gradient(e, by, s.shapes))]
+    function = loaded(written(e, "python", by, s.shapes))
+    found, slopes = function(*[s.parameters[n].value for n in names(e)])
+    for one, other in zip([found, *slopes], expected, strict=True):
+        agree(one, other, text)
+
+
+@pytest.mark.parametrize("name", ["size_t", "v_x", "nl_x", "lgamma_r", "int", "a-b", "A_b", "x"])
+def test_function_names(name: str) -> None:
+    with pytest.raises(NablispError, match="cannot be called"):
+        export(params("x"), "c", name=name)
