@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_random import PLACES, formulas, tried
 
 from nablisp import Expr, NablispError, Session, export, gradient, params, val
-from nablisp.expr import OPS, Call, Op, Sym, names
+from nablisp.expr import OPS, Call, Num, Op, Sym, names, postorder, substitute
 from nablisp.notation import variables, written
 from nablisp.shapes import ShapeEnv
 
@@ -264,3 +267,32 @@ def test_python_of_arrays(text: str) -> None:
 def test_function_names(name: str) -> None:
     with pytest.raises(NablispError, match="cannot be called"):
         export(params("x"), "c", name=name)
+
+
+def in_floats(e: Expr) -> Expr:
+    """The integer 0 has no sign, and in C and NumPy a zero has one."""
+    whole: dict[Expr, Expr] = {n: Num(float(n.value)) for n in postorder(e) if isinstance(n, Num)}
+    return substitute([e], whole)[0]
+
+
+@tried
+@given(formulas().map(in_floats), PLACES)
+def test_python_of_any_formula(e: Expr, place: tuple[float, float]) -> None:
+    env = dict(zip("xy", place, strict=True))
+    found = loaded(export(e, "python"))(*[env[n] for n in names(e)])
+    np.testing.assert_allclose(float(found), float(val(e, env)), rtol=1e-9)
+
+
+@needs_compiler
+@settings(tried, max_examples=2)
+@given(st.lists(formulas().map(in_floats), min_size=20, max_size=20))
+def test_c_of_any_formula(tmp_path_factory: pytest.TempPathFactory, found: list[Expr]) -> None:
+    texts = [export(e, "c", name=f"any_{i}") for i, e in enumerate(found)]
+    library = built(tmp_path_factory.mktemp("any"), texts)
+    for i, e in enumerate(found):
+        function = getattr(library, f"any_{i}")
+        function.restype = ctypes.c_double
+        for place in ((0.7, -1.3), (2.0, 0.25), (math.inf, 0.0)):
+            env = dict(zip("xy", place, strict=True))
+            given_ = [ctypes.c_double(env[n]) for n in names(e)]
+            np.testing.assert_allclose(function(*given_), float(val(e, env)), rtol=1e-9)
