@@ -54,7 +54,6 @@ LATER = dict.fromkeys(
         "plot",
         "animate",
         "report",
-        "export",
     ),
     "is not part of this version yet",
 )
