@@ -1,0 +1,72 @@
+"""The keys that are nablisp's own: turns Enter, Tab and pastes into text as Lisp is written."""
+
+from __future__ import annotations
+
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import Condition, has_completions, has_focus
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+
+from .brackets import finished
+from .commands import COMMANDS, is_command
+from .indent import indentation
+from .pasted import cleaned
+
+
+def bindings() -> KeyBindings:
+    """What the keys do while an entry is typed; all others are prompt_toolkit's."""
+    keys = KeyBindings()
+    typing = has_focus(DEFAULT_BUFFER)
+
+    @Condition
+    def in_indent() -> bool:
+        from prompt_toolkit.application import get_app
+
+        line = get_app().current_buffer.document
+        return line.cursor_position_row > 0 and not line.current_line_before_cursor.strip()
+
+    @keys.add("enter", filter=typing)
+    def _(event: KeyPressEvent) -> None:
+        """Take the completion chosen; else run what is finished, or begin a line."""
+        buffer = event.current_buffer
+        if buffer.complete_state and buffer.complete_state.current_completion:
+            buffer.complete_state = None
+        elif is_finished(buffer.text):
+            buffer.validate_and_handle()
+        else:
+            _new_line(event)
+
+    @keys.add("escape", "enter", filter=typing)
+    def _(event: KeyPressEvent) -> None:
+        _new_line(event)
+
+    @keys.add("tab", filter=typing & in_indent & ~has_completions)
+    def _(event: KeyPressEvent) -> None:
+        """The line to its column."""
+        buffer, document = event.current_buffer, event.current_buffer.document
+        before = document.current_line_before_cursor
+        buffer.delete_before_cursor(len(before))
+        buffer.insert_text(" " * indentation(buffer.document.text_before_cursor))
+
+    @keys.add(Keys.BracketedPaste, filter=typing)
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(cleaned(event.data))
+
+    return keys
+
+
+def _new_line(event: KeyPressEvent) -> None:
+    """A line, indented, with what followed the cursor but its blanks."""
+    buffer = event.current_buffer
+    after = buffer.document.current_line_after_cursor
+    buffer.delete(len(after) - len(after.lstrip(" ")))
+    buffer.insert_text("\n" + " " * indentation(buffer.document.text_before_cursor))
+
+
+def is_finished(text: str) -> bool:
+    """Does Enter run it? A command may hold a form that goes on."""
+    if not is_command(text):
+        return finished(text)
+    name, _, rest = text.lstrip().partition(" ")
+    row = COMMANDS.get(name.removeprefix(","))
+    return row is None or row.takes != "form" or finished(rest)
