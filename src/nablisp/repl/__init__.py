@@ -39,15 +39,16 @@ from .numbered import Numbered
 from .pasted import MORE, PROMPT, cleaned
 from .settings import Choice, read_settings, settings_file, user_folder
 from .signature import cut, signature
+from .wrapped import wrapped
 
 STYLE = Style.from_dict(
     {
         "prompt": "bold",
-        "rprompt": "ansibrightblack",
+        "rprompt": "#808080",
         "bottom-toolbar": "noreverse",
         "bottom-toolbar.text": "noreverse",
         "signature": "noreverse bold",
-        "auto-suggestion": "ansibrightblack",
+        "auto-suggestion": "#808080",
         "matching-bracket.cursor": "bold underline",
         "matching-bracket.other": "bold underline",
         "pygments.keyword": "bold",
@@ -155,7 +156,7 @@ class Prompt:
 
     def say(self, text: str) -> None:
         """What a command has to tell."""
-        print(visible(text), flush=True)
+        print(wrapped(visible(text), self.typed.output.get_size().columns), flush=True)
 
     def _fail(self, error: NablispError) -> None:
         drawn = draw(error)

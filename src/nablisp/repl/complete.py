@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from ..backends import BACKENDS
+from ..elaborate import SPECIAL
 from ..errors import NablispError
 from ..files import folder_names
 from ..help import Entry, called, entries, keywords
@@ -22,6 +23,7 @@ from .settings import SETTINGS, shown
 _WORD = re.compile(r"""[^\s()\[\];"]*$""")
 _LINE = re.compile(r"\s*(?:(?P<ask>\?+)\s*|,(?P<command>[^\s,]*)(?P<blank>\s+)?)(?P<rest>[\s\S]*)")
 _BEFORE = re.compile(r"(?P<name>[^\s()\[\];\"]+)\s+(?P<opens>\()?$")
+_TYPED = re.compile(r"""(?<![^\s()\[\]])[^\W\d][^\s()\[\];":]*""")
 FILES = 200
 """Most file names offered."""
 
@@ -160,8 +162,7 @@ def _of_form(
     heads = ahead.endswith("(")
     yield from ((e.name, e.kind, e.doc) for e in entries(session) if _may_stand(e, heads, owner))
     if not heads:
-        for name in re.findall(r"""(?<![\w:"\\])[^\W\d][\w-]*""", ahead):
-            yield name, "typed", ""
+        yield from ((n, "typed", "") for n in _TYPED.findall(ahead) if n not in SPECIAL)
         yield from ((f":{k}", "keyword", f"of {owner.name}") for k in taken if owner)
 
 
@@ -182,7 +183,7 @@ def _values(key: str, opens: bool) -> Iterable[tuple[str, str]]:
 def _may_stand(entry: Entry, heads: bool, owner: Entry | None) -> bool:
     """At the head of a list stands what can be called, elsewhere what is a value."""
     if heads:
-        return entry.is_callable and entry.kind != "optimizer"
+        return entry.is_callable
     if owner is not None and owner.name == "help":
         return True
     return entry.kind in _VALUES

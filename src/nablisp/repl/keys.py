@@ -29,7 +29,8 @@ def bindings() -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         """Take the completion chosen; else run what is finished, or begin a line."""
         buffer = event.current_buffer
-        if buffer.complete_state and buffer.complete_state.current_completion:
+        menu = buffer.complete_state
+        if menu and menu.current_completion and len(menu.completions) > 1:
             buffer.complete_state = None
         elif is_finished(buffer.text):
             buffer.validate_and_handle()

@@ -20,8 +20,9 @@ def cleaned(text: str) -> str:
     lines = text.split("\n")
     if any(map(_TYPED.match, lines)):
         lines = [
-            _NUMBER.sub("", _TYPED.sub("", line, count=1))
+            _NUMBER.sub("", line) if line.lstrip().startswith(PROMPT[0]) else line
             for i, line in enumerate(lines)
             if i == 0 or _TYPED.match(line)
         ]
+        lines = [_TYPED.sub("", line, count=1) for line in lines]
     return _SHOWN.sub("", "\n".join(lines))
