@@ -1,4 +1,4 @@
-"""The prompt: its pure functions, and one conversation on a real pseudo-terminal."""
+"""The prompt: its pure functions, its keys through a pipe, and conversations on a real terminal."""
 
 from __future__ import annotations
 
@@ -6,16 +6,29 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
-from nablisp import Session
+from nablisp import NablispError, Session
+from nablisp.help import entries, help_text, search
 from nablisp.highlight import NablispLexer
-from nablisp.repl import _depth, finished
+from nablisp.repl import Prompt
+from nablisp.repl.beside import beside
+from nablisp.repl.brackets import finished, nesting
+from nablisp.repl.commands import COMMANDS, page
 from nablisp.repl.complete import suggestions
+from nablisp.repl.indent import indentation
+from nablisp.repl.numbered import Numbered
+from nablisp.repl.pasted import cleaned
+from nablisp.repl.settings import SETTINGS, read_settings, write_setting
+from nablisp.repl.signature import REMINDER, cut, signature
+from nablisp.repl.wrapped import wrapped
 
 FINISHED = [
     ("", True, 0),
@@ -32,7 +45,32 @@ FINISHED = [
 
 @pytest.mark.parametrize(("text", "done", "depth"), FINISHED)
 def test_enter_runs_what_is_finished(text: str, done: bool, depth: int) -> None:
-    assert (finished(text), _depth(text)) == (done, depth)
+    assert (finished(text), len(nesting(text).open)) == (done, depth)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "(define (f x)\n  (* x x))",
+        "(define\n  x",
+        "(let ((a 1)\n      (b 2))\n  (+ a\n     b))",
+        "(map (lambda (x)\n       (* x x))\n     [1 2])",
+        "(train loss :lr 0.1\n       :steps 20)",
+        "(train\n loss)",
+        "(train ; hm\n loss)",
+        "[[1 2]\n [3 4]]",
+        "(data x [1 2\n         3])",
+        "((lambda (x)\n   x)\n 3)",
+        '(print "a (\nb"\n       2)',
+        "(+ 1 2)\nx",
+    ],
+)
+def test_indentation(lines: str) -> None:
+    """Each line stands where Enter at the end of the one before would have put it."""
+    at = 0
+    while (at := lines.find("\n", at) + 1) > 0:
+        following = lines[at:].split("\n", maxsplit=1)[0]
+        assert indentation(lines[: at - 1]) == len(following) - len(following.lstrip()), following
 
 
 SUGGESTED = [
@@ -44,14 +82,231 @@ SUGGESTED = [
     ("(sum X :", ":axis :keep"),
     ("(f :", ""),
     ("(train (f x) :sch", ":schedule"),
+    ("(train loss :by ada", "adagrad adam adamw"),
+    ("(train loss :schedule (c", "cosine"),
+    ("(fit y m :loss ", "cauchy huber soft-l1"),
+    ("(fit y m :backend n", "native numpy"),
+    ("(-entropy", "cross-entropy"),  # inside, where nothing begins so
+    ("(trai", "train"),
+    ("(+ trai", ""),  # a form is no value
+    ("(help trai", "train"),
+    ("(define (f width) (+ wid", "width"),
+    ('(data "', "folder/ points.csv"),
+    ('(data "fol', "folder/"),
+    ('(data "folder/', "folder/inner.csv"),
+    ('(data "../', ""),
+    ("(f ; sig", ""),
+    ("\\nab", "∇"),
+    ("(param \\alp", "α"),
+    ("\\Del", "Δ"),
+    ("\\nu", "ν"),
+    ("\\the", "θ"),
+    ("\\lambda", "λ"),
+    (",re", "reload reset"),
+    (",load po", "points.csv"),
+    (",set k", "keys"),
+    (",set keys ", "emacs vi"),
+    (",time (sig", "sigmoid sign"),
+    (",help ,q", ",quit"),
+    ("?ada", "adagrad adam adamw"),
+    (",nothing ", ""),
 ]
 
 
 @pytest.mark.parametrize(("before", "names"), SUGGESTED)
-def test_suggestions(before: str, names: str) -> None:
-    session = Session()
+def test_suggestions(before: str, names: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("points.csv", ".hidden.csv", "folder/inner.csv"):
+        (tmp_path / name).touch()
+    session = Session(root=tmp_path)
     session.run("(define loss 1) (data my-column [1]) (params my-parameter)")
-    assert suggestions(before, session) == names.split()
+    found = suggestions(before, session)
+    assert [s.text for s in found] == names.split()
+    assert all(before.endswith(before[len(before) - s.length :]) for s in found)
+
+
+def test_suggestions_say_what_they_are() -> None:
+    session = Session()
+    session.run("; twice\n(define (two x) (* 2 x)) (params m)")
+    told = {s.text: (s.kind, s.doc) for text in ("(t", "m") for s in suggestions(text, session)}
+    assert told["two"] == ("definition", "twice")
+    assert told["tan"] == ("operation", "tangent")
+    assert told["m"] == ("parameter", "a parameter, now 0")
+
+
+SIGNED = [
+    ("(sin ", "(sin x)"),
+    ("(sin (+ 1 2) ", "(sin x)"),
+    ("(train loss :lr (f", "(train loss :lr 0.1 :steps 20 …)"),
+    ("(let ((a 1", "(let ((a 1) (b 2)) e …)"),
+    ("(two [1 (unknown ", "(two x)"),
+    ('(load "', '(load "other.gd")'),
+    ("(sin 1)", REMINDER[0]),
+    ("", REMINDER[0]),
+    (",load x", ",load FILE"),
+    (",set keys", ",set keys emacs|vi"),
+    (",time (sin ", "(sin x)"),
+]
+
+
+@pytest.mark.parametrize(("before", "shown"), SIGNED)
+def test_the_bottom_line(before: str, shown: str) -> None:
+    session = Session()
+    session.run("(define (two x) (* 2 x))")
+    assert signature(before, session)[0] == shown
+
+
+def test_the_bottom_line_is_cut() -> None:
+    assert cut("(f x)", "what it does", 80) == ("(f x)", "what it does")
+    assert cut("(f x)", "what it does", 14) == ("(f x)", "what i…")
+    assert cut("(f 漢字)", "\x1b", 8) == ("(f 漢字)", "")
+    assert cut("(f x)", "", 3) == ("(f…", "")
+
+
+def test_long_lines_wrap_below_their_last_column() -> None:
+    assert wrapped(",load F  run a script here", 20) == ",load F  run a\n         script here"
+    assert wrapped("  (+ aaaaaaaa bbbbbbbbb cccc)", 22) == "  (+ aaaaaaaa\n      bbbbbbbbb cccc)"
+    assert wrapped("a\n\nb", 20) == "a\n\nb"
+
+
+PASTED = [
+    ("(+ 1 2)", "(+ 1 2)"),
+    ("∇ (+ 1 2)      _1\n3\n", "(+ 1 2)"),
+    ("∇ (define (f x)\n·   (* x x))\n∇ (f 2)\n4\n", "(define (f x)\n  (* x x))\n(f 2)"),
+    ("∇ (f\n·\n·  2)", "(f\n\n 2)"),
+    ("(+ 1 2)  ; => 3\n(f)\n; => train\n;      m\n(g)", "(+ 1 2)\n(f)\n(g)"),
+    ('(print "a\r\nb") ; done', '(print "a\nb") ; done'),
+]
+
+
+@pytest.mark.parametrize(("text", "typed"), PASTED)
+def test_pasted_text_loses_prompts_and_output(text: str, typed: str) -> None:
+    assert cleaned(text) == typed
+
+
+def test_values_by_number() -> None:
+    session = Session()
+    values = Numbered()
+    session.results = values
+    with pytest.raises(NablispError, match="_ has no value: no values so far"):
+        session.run("(+ _ 1)")
+    values.add(3)
+    values.add(session.run("(* u v)"))
+    assert str(session.run("[_1 __ (+ _ _2)]")) == "[3 3 (+ (* u v) (* u v))]"
+    assert session.run("((lambda (_) (* 2 _)) 4)") == 8
+    for name in ("_3", "_0"):
+        with pytest.raises(NablispError, match=f"{name} has no value: 2 values so far"):
+            session.run(name)
+    assert "_" not in session.definitions
+    assert session.run("(define _ 7) _") == 7  # what is declared comes first
+    assert str(session.run("_x")) == "_x"
+
+
+BESIDE = [
+    ("(* m 3)", "6"),
+    ("m", "2"),
+    ("(< m 3)", "true"),
+    ("(* m x)", "[2 4]"),
+    ("(* m free)", ""),
+    ("(mean (* m long))", ""),  # takes long
+    ("w", ""),  # is long
+    ("(+ 1 2)", ""),
+    ('"m"', ""),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), BESIDE)
+def test_a_formula_has_its_value_beside_it(text: str, value: str) -> None:
+    session = Session()
+    session.run("(params (m 2) (w (zeros 9))) (data x [1 2])")
+    if "long" in text:
+        session.run("(forget x) (data long (range 300000))")
+    assert beside(session, session.run(text)) == value
+
+
+# ---- help ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tanh", ["(tanh x)", "hyperbolic tangent", "d/dx"]),
+        ("softplus", ["means"]),
+        ("train", [":by adam", ":schedule (cosine", ":lr"]),
+        ("mse", ["mean of squared errors", "(define (mse p y)"]),
+        ("two", ["(two x)\n  twice what it gets\n  (define (two x)"]),
+        ("adam", [":by adam", "Kingma", "p ← (- p", ":beta1 0.9"]),
+        ("lbfgs", ["Liu and Nocedal"]),
+        ("cosine", [":schedule (cosine high low)"]),
+        ("stalled", ["no progress"]),
+        ("pi", ["constant"]),
+        (":lr", ["a keyword of param, train"]),
+        ("m", ["a parameter, now 1"]),
+        (",load", [",load FILE"]),
+        ("load", ['(load "other.gd")', ",load FILE"]),
+        ("keys", [",set keys emacs|vi"]),
+        ("", ["Alt-Enter", ",reload"]),
+    ],
+)
+def test_help(name: str, words: list[str], shell: Prompt) -> None:
+    shell.session.run("; twice what it gets\n(define (two x) (* 2 x)) (params (m 1))")
+    found = page(shell, name)
+    assert all(word in found for word in words), found
+
+
+def test_every_name_has_a_page() -> None:
+    session = Session()
+    for entry in entries(session):
+        assert entry.signature in help_text(session, entry.name)
+
+
+def test_search() -> None:
+    session = Session()
+    assert search(session, "entropy").splitlines()[0].startswith("(cross-entropy z y)")
+    assert "(bce z y)" in search(session, "Logits binary")
+    assert "… and" in search(session, "e")
+    with pytest.raises(NablispError, match="or speaks of it"):
+        search(session, "zzz")
+
+
+# ---- settings ------------------------------------------------------------------------------------
+
+
+def test_settings_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "nablisp" / "config.toml"
+    defaults = {name: row.choices[0] for name, row in SETTINGS.items()}
+    assert read_settings(None) == read_settings(path) == (defaults, [])
+    write_setting(path, "keys", "vi")
+    write_setting(path, "menu", True)
+    assert read_settings(path) == (defaults | {"keys": "vi", "menu": True}, [])
+    path.write_text("# mine\n" + path.read_text("utf-8"), "utf-8")
+    write_setting(path, "keys", "emacs")
+    assert read_settings(path)[0]["keys"] == "emacs"
+    text = path.read_text("utf-8")
+    assert text.startswith("# mine")
+    assert all(f"# {row.doc}" in text for row in SETTINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('keys = "vim"', "keys is emacs or vi, not vim"),
+        ('key = "vi"', "did you mean keys?"),
+        ("menu = [1]", "menu is false or true"),
+        ("keys = ", "cannot be read"),
+        ("\xff", "cannot be read"),
+    ],
+)
+def test_settings_that_are_wrong(text: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text, "latin-1")
+    values, problems = read_settings(path)
+    assert values == read_settings(None)[0]
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+# ---- highlighting --------------------------------------------------------------------------------
 
 
 def test_lexer_loses_nothing() -> None:
@@ -67,6 +322,183 @@ LEXED = {
     "define": "Keyword", "sin": "Name.Builtin", "pi": "Keyword.Constant", "1e-3": "Literal.Number",
     "-x": "Name", ":lr": "Name.Attribute", "; done": "Comment", '"a\\"b"': "Literal.String",
 }  # fmt: skip
+
+
+# ---- commands, and what they show ----------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prompt:
+    """A conversation without a terminal, with folders of its own."""
+    for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    with create_app_session(output=DummyOutput()):
+        return Prompt(Session(root=tmp_path))
+
+
+SAID = [
+    (["(+ 1 2)", "(* _ 2)", "(+ _1 __ _)"], "3\n6\n12\n"),
+    (["(params (m 2)) (* m 3)", "(forget m)", "_"], "(* m 3)  ; 6\n(* m 3)\n"),
+    (["∇ (+ 1 2)      _1\n3"], "3\n"),
+    ([",time (+ 1 2)"], "3\n; 0"),
+    (["(params m) (define k 3) (data x [1 2])", ",reset all", ",env"], "all is forgotten\n"),
+    ([",set values false", "(params m) m"], "m\n"),
+    ([',load "a.gd"', ",reload", "k"], "; a.gd: k x\n; a.gd: k x\n5\n"),
+    (["(define k 1)", ",save s.gd", ",load s.gd"], "saved in s.gd\n; s.gd: nothing new\n"),
+    (["  ", "; nothing"], ""),
+]
+
+
+@pytest.mark.parametrize(("lines", "said"), SAID)
+def test_what_is_said(
+    lines: list[str], said: str, shell: Prompt, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.gd").write_text("(define k 5) (data x [1 2])", "utf-8")
+    for line in lines:
+        assert shell.entry(cleaned(line))
+    out, error = capsys.readouterr()
+    assert out.startswith(said), out + error
+    assert (not error) or "s.gd" in lines[-1]  # k was redefined
+
+
+FAILED = [
+    ("_4", "_4 has no value"),
+    (",lod x", "did you mean ,load?"),
+    (",load", ",load wants a file"),
+    (",load nope.gd", "there is no file"),
+    (",reload", "nothing was loaded yet"),
+    (",save ../x", "error:"),
+    (",set", ""),
+    (",set keyz vi", "did you mean keys?"),
+    (",set keys", "emacs or vi"),
+    (",set keys vim", "keys is emacs or vi, not vim"),
+    (",set a b c", "takes a name and a value"),
+    (",env now", ",env takes nothing"),
+    ("?nothing-like-it", "nothing is called"),
+    ("??", "wants a word"),
+    ("(f 1", "the text ends before"),
+    ("(sine 1)", "did you mean sin?"),
+]
+
+
+@pytest.mark.parametrize(("line", "problem"), FAILED)
+def test_mistakes_are_told(
+    line: str, problem: str, shell: Prompt, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shell.entry(line)
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("\x1b[31m oh"), "this is a bug of nablisp: RuntimeError: \\u{1b}[31m oh"),
+        (RecursionError("deep"), "this is a bug of nablisp: RecursionError"),
+        (MemoryError(), "this needs more memory than there is"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_the_session_survives(
+    error: BaseException,
+    words: str,
+    shell: Prompt,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(text: str, *, name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(shell.session, "values", fails)
+    assert shell.entry("(+ 1 2)")
+    told = capsys.readouterr().err
+    assert words in told
+    assert "Traceback" not in told
+    if "bug" in words:
+        kept = tmp_path / "XDG_STATE_HOME" / "nablisp" / "bug.txt"
+        assert str(kept) in told.replace("\n", "")
+        assert "Traceback" in kept.read_text("utf-8")
+
+
+def test_a_stopped_run_stops_the_line(
+    shell: Prompt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(progress: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shell.session, "watch", interrupt)
+    assert shell.entry("(params m) (train (** (- m 1) 2) :steps 9) (+ 1 1)")
+    out, _ = capsys.readouterr()
+    assert "the best parameters so far are kept" in out
+    assert "\n2\n" not in out
+
+
+def test_every_command_says_what_it_does() -> None:
+    for name, row in COMMANDS.items():
+        assert row.signature.startswith(f",{name}")
+        assert row.doc
+
+
+# ---- keys, through a pipe ------------------------------------------------------------------------
+
+Typist = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def typist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
+    """Types keys, and gives the entries that they made."""
+    for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+
+    def entries_of(keys: str) -> list[str]:
+        with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
+            shell = Prompt(Session())
+            for setting in vi:
+                shell.choose("keys", setting)
+            found: list[str] = []
+            pipe.send_text(keys)
+            while True:
+                try:
+                    found.append(shell.typed.prompt())
+                except EOFError:
+                    return found
+                except KeyboardInterrupt:
+                    found.append("^C")
+
+    vi: list[str] = []
+    entries_of.vi = vi  # type: ignore[attr-defined]
+    yield entries_of
+
+
+END = "\x04"
+UP, HOME, LEFT, END_OF_LINE = "\x1b[A", "\x01", "\x1b[D", "\x05"
+TYPED = [
+    ("(+ 1 2)\r", ["(+ 1 2)"]),
+    ("(define (f x)\r(* x x))\r", ["(define (f x)\n  (* x x))"]),
+    ("(+ 1\r2)\r", ["(+ 1\n   2)"]),
+    ("(+ 1 2)\x1b\r3\r", ["(+ 1 2)\n3"]),  # Alt-Enter
+    ("(f a)" + LEFT * 2 + "\x1b\r\r", ["(f\n a)"]),
+    ("(f\r" + HOME + "\tx)\r", ["(f\n x)"]),  # Tab brings a line to its column
+    ("(half\x03(+ 1 2)\r", ["^C", "(+ 1 2)"]),
+    ("(a)\r(b)\r" + UP + UP + "\r", ["(a)", "(b)", "(a)"]),
+    ("(a 1)\r(b)\r(a" + UP + "\r", ["(a 1)", "(b)", "(a 1)"]),  # by how it begins
+    ("(f\r1)\r(b)\r(f" + UP + "\r", ["(f\n 1)", "(b)", "(f\n 1)"]),  # whole
+    ("(a 1)\r(b)\r\x12a 1\r\r", ["(a 1)", "(b)", "(a 1)"]),  # Ctrl-R
+    ("(a 1)\r(a" + END_OF_LINE + "\r", ["(a 1)", "(a 1)"]),  # the suggestion taken
+    ("\x1b[200~∇ (f   \n·  1)\n3\x1b[201~\r", ["(f   \n 1)"]),
+    (",time (+ 1\r2)\r", [",time (+ 1\n         2)"]),
+    ("?sin\r,set (\r", ["?sin", ",set ("]),
+]
+
+
+@pytest.mark.parametrize(("keys", "found"), TYPED)
+def test_keys(keys: str, found: list[str], typist: Typist) -> None:
+    assert typist(keys + END) == found
+
+
+def test_vi_keys(typist: Any) -> None:
+    typist.vi.append("vi")
+    assert typist("(f 1)\x1b0dwi(\x1b\ri" + END) is not None
 
 
 # ---- on a terminal -------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def entries(session: Any) -> Iterator[Entry]:
         if name not in session.definitions:
             yield _entry(name, "prelude", value)
     for name, value in CONSTANTS.items():
-        yield Entry(name, "constant", name, f"{kind_of(value)}: {brief(value)}")
+        yield Entry(name, "constant", name, f"a constant, {str(value).lower()}")
     for name, optimizer in OPTIMIZERS.items():
         yield Entry(name, "optimizer", f":by {name}", optimizer.doc, optimizer)
     for name, doc in METHODS.items():

@@ -129,7 +129,7 @@ class Prompt:
             print("interrupted", file=sys.stderr)
         except NablispError as error:
             self._fail(error)
-        except MemoryError:
+        except MemoryError:  # where the session did not say so itself
             self._fail(NablispError("limit", "this needs more memory than there is"))
         except BrokenPipeError:
             raise

@@ -7,7 +7,7 @@ from prompt_toolkit.filters import Condition, has_completions, has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
-from .brackets import finished
+from .brackets import finished, nesting
 from .commands import COMMANDS, is_command
 from .indent import indentation
 from .pasted import cleaned
@@ -57,10 +57,14 @@ def bindings() -> KeyBindings:
 
 
 def _new_line(event: KeyPressEvent) -> None:
-    """A line, indented, with what followed the cursor but its blanks."""
-    buffer = event.current_buffer
-    after = buffer.document.current_line_after_cursor
+    """A line, indented, in place of the blanks around the cursor; in a string just a line."""
+    buffer, document = event.current_buffer, event.current_buffer.document
+    if nesting(document.text_before_cursor).inside == '"':
+        buffer.insert_text("\n")
+        return
+    before, after = document.current_line_before_cursor, document.current_line_after_cursor
     buffer.delete(len(after) - len(after.lstrip(" ")))
+    buffer.delete_before_cursor(len(before) - len(before.rstrip(" ")))
     buffer.insert_text("\n" + " " * indentation(buffer.document.text_before_cursor))
 
 

@@ -100,14 +100,17 @@ def read_settings(path: Path | None) -> tuple[dict[str, Choice], list[str]]:
 
 def _entries(path: Path | None, problems: list[str]) -> Mapping[str, object]:
     """What the file says, by name."""
-    if path is None or not path.exists():
-        return {}
-    import tomllib
-
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        text = path.read_text("utf-8-sig") if path else ""
+        if not text:
+            return {}
+        import tomllib
+
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError) as error:  # of its syntax, or of UTF-8
-        problems.append(f"{path} cannot be read: {error}; the settings are as they come")
+        problems.append(f"{path} cannot be read: {error}; the settings are their defaults")
         return {}
 
 
