@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -441,64 +442,73 @@ def test_every_command_says_what_it_does() -> None:
 
 # ---- keys, through a pipe ------------------------------------------------------------------------
 
-Typist = Callable[[str], list[str]]
+Typist = Callable[..., list[str]]
 
 
 @pytest.fixture
-def typist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
-    """Types keys, and gives the entries that they made."""
+def typist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typist:
+    """Types keys, a string for each prompt, and gives the entries that they made."""
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
 
-    def entries_of(keys: str) -> list[str]:
+    def entries_of(*keys: str, **settings: str) -> list[str]:
+        found: list[str] = []
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
             shell = Prompt(Session())
-            for setting in vi:
-                shell.choose("keys", setting)
-            found: list[str] = []
-            pipe.send_text(keys)
-            while True:
+            for name, choice in settings.items():
+                shell.choose(name, choice)
+            for typed in keys:
+
+                def begin(typed: str = typed) -> None:
+                    loop = asyncio.get_running_loop()
+                    for i, part in enumerate(typed.split(THEN)):
+                        loop.call_later(0.02 + 0.05 * i, pipe.send_text, part)
+                    loop.call_later(5, pipe.send_text, "\x03")
+
                 try:
-                    found.append(shell.typed.prompt())
-                except EOFError:
-                    return found
+                    found.append(shell.typed.prompt(pre_run=begin))
                 except KeyboardInterrupt:
                     found.append("^C")
+                except EOFError:
+                    found.append("^D")
+        return found
 
-    vi: list[str] = []
-    entries_of.vi = vi  # type: ignore[attr-defined]
-    yield entries_of
+    return entries_of
 
 
-END = "\x04"
-UP, HOME, LEFT, END_OF_LINE = "\x1b[A", "\x01", "\x1b[D", "\x05"
+THEN = "\0"
+"""Time for the history to be read, for completions to be found."""
+UP, RIGHT, LEFT, HOME = "\x1b[A", "\x1b[C", "\x1b[D", "\x01"
 TYPED = [
-    ("(+ 1 2)\r", ["(+ 1 2)"]),
-    ("(define (f x)\r(* x x))\r", ["(define (f x)\n  (* x x))"]),
-    ("(+ 1\r2)\r", ["(+ 1\n   2)"]),
-    ("(+ 1 2)\x1b\r3\r", ["(+ 1 2)\n3"]),  # Alt-Enter
-    ("(f a)" + LEFT * 2 + "\x1b\r\r", ["(f\n a)"]),
-    ("(f\r" + HOME + "\tx)\r", ["(f\n x)"]),  # Tab brings a line to its column
-    ("(half\x03(+ 1 2)\r", ["^C", "(+ 1 2)"]),
-    ("(a)\r(b)\r" + UP + UP + "\r", ["(a)", "(b)", "(a)"]),
-    ("(a 1)\r(b)\r(a" + UP + "\r", ["(a 1)", "(b)", "(a 1)"]),  # by how it begins
-    ("(f\r1)\r(b)\r(f" + UP + "\r", ["(f\n 1)", "(b)", "(f\n 1)"]),  # whole
-    ("(a 1)\r(b)\r\x12a 1\r\r", ["(a 1)", "(b)", "(a 1)"]),  # Ctrl-R
-    ("(a 1)\r(a" + END_OF_LINE + "\r", ["(a 1)", "(a 1)"]),  # the suggestion taken
-    ("\x1b[200~∇ (f   \n·  1)\n3\x1b[201~\r", ["(f   \n 1)"]),
-    (",time (+ 1\r2)\r", [",time (+ 1\n         2)"]),
-    ("?sin\r,set (\r", ["?sin", ",set ("]),
+    (["(+ 1 2)\r"], ["(+ 1 2)"]),
+    (["(define (f x)\r(* x x))\r"], ["(define (f x)\n  (* x x))"]),
+    (["(+ 1\r2)\r"], ["(+ 1\n   2)"]),
+    (['(f "a \r b")\r'], ['(f "a \n b")']),
+    (["(+ 1 2)\x1b\r3\r"], ["(+ 1 2)\n3"]),  # Alt-Enter
+    (["(f a)" + LEFT * 2 + "\x1b\r\r"], ["(f\n a)"]),
+    (["(f\r" + HOME + "\tx)\r"], ["(f\n x)"]),  # Tab brings a line to its column
+    (["(half\x03", "(+ 1 2)\r", "\x04"], ["^C", "(+ 1 2)", "^D"]),
+    (["(a)\r", "(b)\r", UP + UP + "\r"], ["(a)", "(b)", "(a)"]),
+    (["(a 1)\r", "(b)\r", "(a" + UP + "\r"], ["(a 1)", "(b)", "(a 1)"]),  # by how it begins
+    (["(f\r1)\r", "(b)\r", "(f" + UP + "\r"], ["(f\n 1)", "(b)", "(f\n 1)"]),  # whole
+    (["(a 1)\r", "(b)\r", "\x12a 1\r\r"], ["(a 1)", "(b)", "(a 1)"]),  # Ctrl-R
+    (["\x1b[200~∇ (f   \n·  1)\n3\x1b[201~\r"], ["(f   \n 1)"]),
+    ([",time (+ 1\r2)\r"], [",time (+ 1\n         2)"]),
+    (["?sin\r", ",set (\r"], ["?sin", ",set ("]),
+    (["(arg\t" + THEN + " v)\r"], ["(argmax v)"]),
+    (["(log1\t" + THEN + "\t" + THEN + "\r1)\r"], ["(log101)"]),  # Enter takes it
+    (["\\nabla\t" + THEN + "\r"], ["∇"]),
+    (["(a 1)\r", "(a" + THEN + RIGHT + "\r"], ["(a 1)", "(a 1)"]),  # the suggestion
 ]
 
 
 @pytest.mark.parametrize(("keys", "found"), TYPED)
-def test_keys(keys: str, found: list[str], typist: Typist) -> None:
-    assert typist(keys + END) == found
+def test_keys(keys: list[str], found: list[str], typist: Typist) -> None:
+    assert typist(*keys) == found
 
 
-def test_vi_keys(typist: Any) -> None:
-    typist.vi.append("vi")
-    assert typist("(f 1)\x1b0dwi(\x1b\ri" + END) is not None
+def test_vi_keys(typist: Typist) -> None:
+    assert typist("(f 1)\x1bhi2\r", "(\x1b\r)\r", keys="vi") == ["(f 21)", "(\n )"]
 
 
 # ---- on a terminal -------------------------------------------------------------------------------

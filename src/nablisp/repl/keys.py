@@ -45,8 +45,9 @@ def bindings() -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         """The line to its column."""
         buffer, document = event.current_buffer, event.current_buffer.document
-        before = document.current_line_before_cursor
-        buffer.delete_before_cursor(len(before))
+        after = document.current_line_after_cursor
+        buffer.delete(len(after) - len(after.lstrip(" ")))
+        buffer.delete_before_cursor(len(document.current_line_before_cursor))
         buffer.insert_text(" " * indentation(buffer.document.text_before_cursor))
 
     @keys.add(Keys.BracketedPaste, filter=typing)
