@@ -26,7 +26,7 @@ from nablisp.repl.commands import COMMANDS, page
 from nablisp.repl.complete import suggestions
 from nablisp.repl.indent import indentation
 from nablisp.repl.numbered import Numbered
-from nablisp.repl.pasted import cleaned
+from nablisp.repl.pasted import pasted, unprompted
 from nablisp.repl.settings import SETTINGS, read_settings, write_setting
 from nablisp.repl.signature import REMINDER, cut, signature
 from nablisp.repl.wrapped import wrapped
@@ -177,12 +177,13 @@ PASTED = [
     ("∇ (f\n·\n·  2)", "(f\n\n 2)"),
     ("(+ 1 2)  ; => 3\n(f)\n; => train\n;      m\n(g)", "(+ 1 2)\n(f)\n(g)"),
     ('(print "a\r\nb") ; done', '(print "a\nb") ; done'),
+    ('(print "  ; => 3") ; => 3', '(print "  ; => 3")'),
 ]
 
 
 @pytest.mark.parametrize(("text", "typed"), PASTED)
 def test_pasted_text_loses_prompts_and_output(text: str, typed: str) -> None:
-    assert cleaned(text) == typed
+    assert pasted(text) == typed
 
 
 def test_values_by_number() -> None:
@@ -356,7 +357,7 @@ def test_what_is_said(
 ) -> None:
     (tmp_path / "a.gd").write_text("(define k 5) (data x [1 2])", "utf-8")
     for line in lines:
-        assert shell.entry(cleaned(line))
+        assert shell.entry(unprompted(line))
     out, error = capsys.readouterr()
     assert out.startswith(said), out + error
     assert (not error) or "s.gd" in lines[-1]  # k was redefined

@@ -36,7 +36,7 @@ from .commands import is_command, run_command
 from .complete import suggestions
 from .keys import bindings
 from .numbered import Numbered
-from .pasted import MORE, PROMPT, cleaned
+from .pasted import MORE, PROMPT, unprompted
 from .settings import Choice, read_settings, settings_file, user_folder
 from .signature import cut, signature
 from .wrapped import wrapped
@@ -59,6 +59,9 @@ STYLE = Style.from_dict(
     }
 )
 """Colours that can be read on light and on dark."""
+
+FAILURES = 3
+"""So many mistakes of the prompt's own, one after the other, end it."""
 
 
 def prompt(session: Any, *, color: str = "auto", files: Iterable[str] = ()) -> None:
@@ -103,15 +106,23 @@ class Prompt:
     # ---- the loop --------------------------------------------------------------------------------
 
     def converse(self) -> None:
-        """Entry by entry, until end of input."""
-        while True:
+        """Entry by entry, until end of input, or until no entry can be typed any more."""
+        failures = 0
+        while failures < FAILURES:
             try:
                 text = self.typed.prompt()
             except EOFError:
                 return
             except KeyboardInterrupt:  # it drops the line
                 continue
-            if not self.entry(cleaned(text)):
+            except OSError:  # the terminal is gone
+                raise
+            except Exception as error:
+                self._own_mistake(error)
+                failures += 1
+                continue
+            failures = 0
+            if not self.entry(unprompted(text)):
                 return
 
     def entry(self, text: str) -> bool:

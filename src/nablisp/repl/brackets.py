@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..errors import Incomplete, NablispError
 from ..reader import read
 
-_MARK = re.compile(r'"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+(?P<closed>")?|;[^\n\r]*+|[()\[\]]')
+MARK = re.compile(r'"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+(?P<closed>")?|;[^\n\r]*+|[()\[\]]')
+"""A string, a comment, or a bracket outside of both."""
 _HEAD = re.compile(r"""[^\s()\[\]";:][^\s()\[\]";]*""")
 
 
@@ -27,7 +28,7 @@ class Nesting:
 def nesting(text: str) -> Nesting:
     """What is still open at the end of a text."""
     opened: list[int] = []
-    for mark in _MARK.finditer(text):
+    for mark in MARK.finditer(text):
         match mark[0][0]:
             case "(" | "[":
                 opened.append(mark.start())

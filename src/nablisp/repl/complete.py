@@ -24,8 +24,8 @@ _WORD = re.compile(r"""[^\s()\[\];"]*$""")
 _LINE = re.compile(r"\s*(?:(?P<ask>\?+)\s*|,(?P<command>[^\s,]*)(?P<blank>\s+)?)(?P<rest>[\s\S]*)")
 _BEFORE = re.compile(r"(?P<name>[^\s()\[\];\"]+)\s+(?P<opens>\()?$")
 _TYPED = re.compile(r"""(?<![^\s()\[\]])[^\W\d][^\s()\[\];":]*""")
-FILES = 200
-"""Most file names offered."""
+FILES, NEAR = 200, 400
+"""Most file names offered, and how far before the cursor a word may begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Suggestion:
 
 def suggestions(before: str, session: Any) -> list[Suggestion]:
     """What may stand where the text ends, by how it begins; else what has the word inside."""
-    match = _WORD.search(before)
+    match = _WORD.search(before, max(0, len(before) - NEAR))
     word = match[0] if match else ""
     if word.startswith("\\"):
         return _signs(word)
@@ -153,7 +153,7 @@ def _of_form(
     if word.startswith(":"):
         yield from ((f":{k}", "keyword", f"of {owner.name}") for k in taken if owner)
         return
-    key = _BEFORE.search(ahead)
+    key = _BEFORE.search(ahead, max(0, len(ahead) - NEAR))
     if key and key["name"].startswith(":"):
         values = dict(_values(key["name"][1:], key["opens"] is not None))
         if values:

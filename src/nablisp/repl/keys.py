@@ -10,7 +10,7 @@ from prompt_toolkit.keys import Keys
 from .brackets import finished, nesting
 from .commands import COMMANDS, is_command
 from .indent import indentation
-from .pasted import cleaned
+from .pasted import pasted, unprompted
 
 
 def bindings() -> KeyBindings:
@@ -52,7 +52,7 @@ def bindings() -> KeyBindings:
 
     @keys.add(Keys.BracketedPaste, filter=typing)
     def _(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text(cleaned(event.data))
+        event.current_buffer.insert_text(pasted(event.data))
 
     return keys
 
@@ -71,6 +71,7 @@ def _new_line(event: KeyPressEvent) -> None:
 
 def is_finished(text: str) -> bool:
     """Does Enter run it? A command may hold a form that goes on."""
+    text = unprompted(text)
     if not is_command(text):
         return finished(text)
     name, _, rest = text.lstrip().partition(" ")
