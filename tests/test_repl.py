@@ -518,14 +518,14 @@ def test_vi_keys(typist: Typist) -> None:
 class Terminal:
     """nablisp on a pseudo-terminal, seen without the control sequences."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str, size: tuple[int, int] = (40, 120)) -> None:
         pexpect = pytest.importorskip("pexpect")
         self.child: Any = pexpect.spawn(
             sys.executable,
             ["-m", "nablisp", *arguments],
-            env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": str(home),
+            env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": str(home), "XDG_CONFIG_HOME": str(home),
                  "PROMPT_TOOLKIT_NO_CPR": "1"},
-            encoding="utf-8", timeout=30, dimensions=(40, 120),
+            encoding="utf-8", timeout=30, dimensions=size,
         )  # fmt: skip
 
         self.raw, self.at = "", 0
@@ -578,7 +578,7 @@ def test_a_conversation(terminal: Terminal, tmp_path: Path) -> None:
     t.expect("\n121\r\n")
     time.sleep(0.5)
     t.child.sendintr()
-    t.expect("interrupted after", "stopped from the keyboard", "∇")
+    t.expect("interrupted after", "stopped from the keyboard", "best parameters", "∇")
     t.say("(< 0 (val m))", "\ntrue\r\n")
     t.child.send("(define (g n) (g n)) (* 12 12) (g 1)\r")
     t.expect("\n144\r\n")
@@ -597,6 +597,27 @@ def test_a_conversation(terminal: Terminal, tmp_path: Path) -> None:
     assert status == 0
     assert "Traceback" not in seen
     assert "(+ 1000 (f 3))" in (tmp_path / "nablisp" / "history").read_text("utf-8")
+
+
+def test_what_helps_while_typing(tmp_path: Path) -> None:
+    if os.name != "posix":
+        pytest.skip("pseudo-terminals are POSIX")
+    t = Terminal(tmp_path, size=(24, 80))
+    t.expect("∇")
+    t.child.send("(train (si\t")
+    t.expect("sigmoid", "sign", "sine")
+    t.child.sendintr()
+    t.expect("∇")
+    t.say("\x1b[200~∇ (define (f x)     _1\r·   (* 2 x))\r∇ (f 4)\r8\x1b[201~", "\n8\r\n")
+    t.say("(params (m 2)) (* m _)", "\n(* m 8)  ; 16\r\n")
+    t.say("?tanh", "hyperbolic tangent", "d/dx")
+    t.say(",set keys vi")
+    t.say("(+ 1 1)", "\n2\r\n")
+    assert 'keys = "vi"' in (tmp_path / "nablisp" / "config.toml").read_text("utf-8")
+    t.child.send(",quit\r")
+    seen, status = t.end()
+    assert status == 0
+    assert "Traceback" not in seen
 
 
 def test_after_a_script_and_its_mistakes(tmp_path: Path) -> None:
