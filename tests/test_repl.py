@@ -533,7 +533,7 @@ class Terminal:
     @property
     def seen(self) -> str:
         """What the terminal was sent, without control sequences."""
-        return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[^\[])", "", self.raw)
+        return re.sub(r"\x1b(\[[0-9;? ]*[A-Za-z]|[^\[])", "", self.raw)
 
     def expect(self, *words: str) -> None:
         """Wait until the words have appeared, one after the other."""
