@@ -523,8 +523,8 @@ class Terminal:
         self.child: Any = pexpect.spawn(
             sys.executable,
             ["-m", "nablisp", *arguments],
-            env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": str(home), "XDG_CONFIG_HOME": str(home),
-                 "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1",
+                 "XDG_STATE_HOME": str(home), "XDG_CONFIG_HOME": str(home)},
             encoding="utf-8", timeout=30, dimensions=size,
         )  # fmt: skip
 
