@@ -171,7 +171,7 @@ def test_long_lines_wrap_below_their_last_column() -> None:
 
 
 PASTED = [
-    ("(+ 1 2)", "(+ 1 2)"),
+    ("(+ 1 2)\r\n", "(+ 1 2)"),
     ("∇ (+ 1 2)      _1\n3\n", "(+ 1 2)"),
     ("∇ (define (f x)\n·   (* x x))\n∇ (f 2)\n4\n", "(define (f x)\n  (* x x))\n(f 2)"),
     ("∇ (f\n·\n·  2)", "(f\n\n 2)"),

@@ -15,9 +15,9 @@ _NUMBER = re.compile(r"(?<!\s)\s{2,}+_[0-9]++\s*$")
 
 def pasted(text: str) -> str:
     """Without prompts and output, as `unprompted`, wherever the copy begins; and without the
-    `; =>` comments of a script that holds its output.
+    `; =>` comments of a script that holds its output, and its last line end.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
     if any(map(_TYPED.match, text.split("\n"))):
         text = _entries(text)
     return _silent(text) if "; =>" in text else text
