@@ -136,7 +136,7 @@ def _run(given: list[str]) -> int:
     if prompts:
         from .repl import prompt
 
-        prompt(session, color=options.color)
+        prompt(session, color=options.color, files=options.files)
         return FINE
     return status
 

@@ -78,6 +78,8 @@ class Session:
         self.classes: dict[str, tuple[str, ...]] = {}
         self.overrides: dict[str, Value] = {}
         """what names mean whatever the program says"""
+        self.results: Mapping[str, Value] = {}
+        """what a shell has shown, under names that everything declared comes before"""
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
@@ -125,8 +127,10 @@ class Session:
         for known in (CONSTANTS, OPS, FUNCTIONS):
             if name in known:
                 return (known[name],)
-        prelude = self.prelude()
-        return (prelude[name],) if name in prelude else None
+        for more in (self.prelude(), self.results):
+            if name in more:
+                return (more[name],)
+        return None
 
     def callable_names(self) -> list[str]:
         """Every name that may stand at the head of a list."""
