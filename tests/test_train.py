@@ -226,6 +226,16 @@ def test_patience_keeps_the_best() -> None:
     assert r.params["m"] == min(tried[1:], key=lambda m: abs(m - target))
 
 
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize(
+    "options", [":tol 1e-3", ":until (< m 0.9)", ":lr 9", ":patience 2 :lr 0.4", ":steps 7"]
+)
+def test_history_is_the_loss_before_each_step_and_at_the_end(options: str, backend: str) -> None:
+    r = Session(backend=backend).run(f"(params (m 3)) (train (** (- m 0.5) 2) {options})")
+    assert len(r.history["loss"]) == len(r.history["m"]) == r.steps + 1
+    assert (r.history["loss"][-1], r.history["m"][-1]) == (r.loss, r.params["m"])
+
+
 # ---- ends ----------------------------------------------------------------------------------------
 
 ENDS = [

@@ -322,7 +322,7 @@ class _Run:
             best = {n: state[f" best {n}"] for n in self.moving}
         none = np.empty(0)
         history = {
-            n: np.concatenate([none, *(ran.records[n] for ran in runs)])
+            n: np.concatenate([none, *(ran.records[n][: ran.steps] for ran in runs)])
             for n in self.recipe.recorded
         }
         rows = self.batch or self.rows

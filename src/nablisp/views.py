@@ -261,7 +261,7 @@ def states(result: Any) -> tuple[list[int], list[Mapping[str, Any]]]:
     """
     history, moving = result.history, result.params
     if all(name in history for name in moving):
-        count = min(len(history["loss"]), result.steps + 1)
+        count = len(history["loss"])
         return list(range(count)), [
             {name: float(history[name][k]) for name in moving} for k in range(count)
         ]
