@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from xml.etree import ElementTree
+
 import pytest
 
-from nablisp import Session
+from nablisp import Expr, Session
+from nablisp.expr import OPS, Call, Op, Sym
+from nablisp.notation import latex, mathml
 
 LATEX = [
     ("(- a (- b c))", r"a - \left(b - c\right)"),
@@ -41,8 +46,73 @@ LATEX = [
 ]
 
 
-@pytest.mark.parametrize(("text", "latex"), LATEX)
-def test_latex(text: str, latex: str) -> None:
+@pytest.mark.parametrize(("text", "written"), LATEX)
+def test_latex(text: str, written: str) -> None:
     session = Session()
     session.run("(param v [1 2])")
-    assert session.run(f"(latex {text})") == latex
+    assert session.run(f"(latex {text})") == written
+
+
+def of_names(op: Op) -> Call:
+    """The operation of plain names, options at 1."""
+    count = op.arity[0] or (0 if op.arity[1] == 0 else 2)
+    args = tuple(Sym(name) for name in ("u", "x_2", "zoo")[:count])
+    return Call(op, args, tuple((option, 1) for option in op.options))
+
+
+def shown(markup: str) -> str:
+    """The characters of markup, which must be well formed."""
+    return "".join(ElementTree.fromstring(markup).itertext())
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=str)
+def test_every_operation_is_shown(op: Op) -> None:
+    node = of_names(op)
+    text, markup = latex(node), mathml(node)
+    assert not re.search(r"[{}\\&]", shown(markup).replace("{", "", op.name == "where"))
+    for name in ("u", "x", "zoo")[: len(node.args)]:
+        assert (f">{name}<" in markup) == (name in text)
+    assert text.count("{") == text.count("}")
+
+
+def math(inside: str) -> str:
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{inside}</math>'
+
+
+MATHML = [
+    ("x", "<mi>x</mi>"),
+    ("(/ a 2.5)", "<mfrac><mi>a</mi><mn>2.5</mn></mfrac>"),
+    ("(** e (- x))", "<msup><mi>e</mi><mrow><mo>−</mo><mi>x</mi></mrow></msup>"),
+    ("(cbrt (+ α b))", "<mroot><mrow><mi>α</mi><mo>+</mo><mi>b</mi></mrow><mn>3</mn></mroot>"),
+    ("rate_1", "<msub><mi>rate</mi><mn>1</mn></msub>"),
+    ("(- a&b theta)", "<mrow><mi>a&amp;b</mi><mo>−</mo><mi>θ</mi></mrow>"),
+    (
+        "(where (< x 0) 1 y)",
+        '<mrow><mo>{</mo><mtable><mtr><mtd style="text-align: left"><mn>1</mn></mtd>'
+        '<mtd style="text-align: left"><mrow><mtext>if&#160;</mtext><mi>x</mi><mo>&lt;</mo>'
+        '<mn>0</mn></mrow></mtd></mtr><mtr><mtd style="text-align: left"><mi>y</mi></mtd>'
+        '<mtd style="text-align: left"><mtext>else</mtext></mtd></mtr></mtable></mrow>',
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "inside"), MATHML)
+def test_mathml(text: str, inside: str) -> None:
+    assert mathml(Session().run(text)) == math(inside)
+
+
+@pytest.mark.parametrize("name", ["</math><script>", "a\x01b", "\\^~_{}$#&%", "x \n*/", "\ud800"])
+def test_mathml_of_any_name(name: str) -> None:
+    assert shown(mathml(Sym(name))) == re.sub("[\x01\ud800]", "\ufffd", name)
+
+
+def test_mathml_is_bounded() -> None:
+    wide: Expr = Sym("x")
+    deep: Expr = Sym("x")
+    for _ in range(60):
+        wide = wide * wide
+    for _ in range(1000):
+        deep = Call(OPS["sin"], (deep,))
+    assert len(mathml(wide)) < 1000
+    assert len(mathml(deep)) < 10_000
+    assert "⋯" in mathml(deep)

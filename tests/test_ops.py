@@ -19,10 +19,10 @@ from mpmath import mp, mpf
 from nablisp import Session, d, parse, val
 from nablisp import compile as compile_formula
 from nablisp.evaluate import apply
-from nablisp.export import latex
 from nablisp.expr import EXACT, OPS, Call, Op, Sym, size
 from nablisp.expr import formula as read_formula
 from nablisp.expr import names as names_in
+from nablisp.notation import latex
 
 Point = tuple[float, ...]
 

@@ -314,7 +314,7 @@ def _refuse_misspelt(a: Arguments, inside: Iterable[str]) -> None:
 
 @form_row("latex", "(latex e)", "the formula as LaTeX", (1, 1))
 def latex(a: Arguments) -> Value:
-    from .export import latex as write
+    from .notation import latex as write
 
     return write(_formula(a.given[0], "what latex writes", a.at(0)))
 

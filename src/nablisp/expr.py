@@ -260,7 +260,7 @@ class Expr:
         return text(self)
 
     def _repr_latex_(self) -> str:
-        from .export import latex
+        from .notation import latex
 
         return f"$\\displaystyle {latex(self)}$"
 

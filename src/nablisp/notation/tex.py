@@ -1,4 +1,4 @@
-"""From an expression to notation elsewhere: LaTeX, from the templates in the rows."""
+"""From an expression to LaTeX, by the templates in the rows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from .expr import Call, Const, Expr, Num, Sym, asked, postorder
+from ..expr import Call, Const, Expr, Num, Sym, asked, postorder
 
 LONG = 20_000
 """Characters of LaTeX that a formula may take before shared parts are left as names."""
 
-_GREEK_LETTERS = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi
-    rho sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma
-    Upsilon Phi Psi Omega"""
-_GREEK = frozenset(_GREEK_LETTERS.split())
+_GREEK = """
+    alpha α beta β gamma γ delta δ epsilon ϵ zeta ζ eta η theta θ iota ι kappa κ lambda λ
+    mu μ nu ν xi ξ rho ρ sigma σ tau τ upsilon υ phi ϕ chi χ psi ψ omega ω pi π Gamma Γ
+    Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω
+"""
+LETTERS = dict(zip(_GREEK.split()[::2], _GREEK.split()[1::2], strict=True))
+"""Greek letters by their names, the same in a program and in LaTeX."""
 
 
 def latex(e: Any) -> str:
@@ -63,7 +66,7 @@ def _name(name: str) -> str:
     """One letter as it is, Greek by name, more letters upright, a number at the end below."""
     match = re.fullmatch(r"([^\W\d_]+?)_?(\d+)", name)
     stem, below = (match[1], match[2]) if match else (name, "")
-    if stem in _GREEK:
+    if stem in LETTERS:
         stem = f"\\{stem}"
     elif len(stem) > 1:
         stem = rf"\mathrm{{{_escaped(stem)}}}"
