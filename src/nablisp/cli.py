@@ -30,6 +30,7 @@ from .forms import Symbol
 
 COMMANDS = {
     "test": ("transcript", "compare each value with its ; => comment"),
+    "report": ("report_command", "write a page of what they show"),
 }
 """Words that may come first: the module whose `main` runs them, and what they do to FILE…."""
 

@@ -53,7 +53,6 @@ LATER = dict.fromkeys(
     (
         "plot",
         "animate",
-        "report",
         "export",
     ),
     "is not part of this version yet",

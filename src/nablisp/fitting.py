@@ -68,6 +68,7 @@ def fit(a: Arguments) -> Machine:
     for name, value in result.params.items():
         held[name].value = value
     session.fits = a.form
+    session.runs.append(result)
     if session.explain:
         session.note(result.work)
     return result

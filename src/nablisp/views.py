@@ -115,13 +115,13 @@ class Scene:
         self.still: list[Series] = []
         heights = np.concatenate(self.targets)
         if self.axis is None:
-            ends = _widened(heights)
+            ends = widened(heights)
             self.over, self.grid = ends, self.env
             self.still.append(Line(np.array(ends), np.array(ends), "perfect", 0))
             self.x_label, self.y_label = "target", "model"
         else:
             x = self.env[self.axis]
-            self.over = _widened(x)
+            self.over = widened(x)
             if self.fixed:  # sums over the rows: only these rows have a curve
                 order = np.argsort(x, kind="stable")
                 self.grid = {**self.env, **{n: c[order] for n, c in held.items()}}
@@ -137,7 +137,7 @@ class Scene:
                     label = ""
                 self.still.append(Points(x, target, label, 2 * k))
             self.x_label, self.y_label = self.axis, ""
-        self.high = _widened(heights)
+        self.high = widened(heights)
 
     def figure(self, params: Mapping[str, Any], title: str = "") -> Figure:
         """The picture for these parameters; those not given are where they started."""
@@ -264,7 +264,7 @@ def _reduces(e: Expr, shapes: ShapeEnv) -> bool:
     )
 
 
-def _widened(values: Vector) -> tuple[float, float]:
+def widened(values: Vector) -> tuple[float, float]:
     """The range of values and a margin; never empty."""
     good = values[np.isfinite(values)]
     if not len(good):

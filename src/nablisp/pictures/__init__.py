@@ -1,0 +1,1 @@
+"""Figures drawn: in a terminal, in files, on pages."""

@@ -1,0 +1,435 @@
+"""From a figure to SVG text that takes the colours of the page around it.
+
+Coordinates are rounded to a tenth of a pixel, and points that a curve does not need are left out. A
+nested `svg` clips what leaves the frame, so no identifier is needed and a page may hold many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import visible
+from ..figure import PALETTE, Band, Contours, Figure, Line, Points, Series, Vector
+
+WIDE, HIGH = 560, 300
+"""The whole picture is so wide, its frame so high, in pixels of a page that is wide enough."""
+LEFT, RIGHT, TOP, BOTTOM = 64, 10, 12, 52
+LEGEND = 24
+"""Pixels between lines of the legend."""
+GLYPH = 10.0
+"""Pixels that a character may need; on a narrow page letters are larger beside the lines."""
+LIGHT, DARK = "#ffffff", "#16181d"
+"""The grounds that colours are to stand out from."""
+CONTRAST = 3.2
+"""Of luminances, after WCAG 2, that every series has against its ground."""
+NEAR = 0.07
+"""Pixels by which a curve may miss its points."""
+
+
+class Axis(NamedTuple):
+    """Where numbers are on a side of `length` pixels; backwards for heights."""
+
+    low: float
+    high: float
+    length: float
+    log: bool = False
+    backwards: bool = False
+
+    def at(self, values: Vector) -> Vector:
+        """Pixels; far outside they stay near the frame."""
+        with np.errstate(all="ignore"):
+            low, high, values = self._scaled(self.low, self.high, values)
+            share = (values - low) / (high - low)
+        share = np.clip(1 - share if self.backwards else share, -3, 4)
+        pixels: Vector = share * self.length
+        return pixels
+
+    def _scaled(self, *values: Any) -> list[Any]:
+        return [np.log10(v) for v in values] if self.log else list(values)
+
+    def ticks(self, about: int) -> list[tuple[float, str]]:
+        """Pixels and texts of some round numbers."""
+        values, texts = _powers(self, about) if self.log else _round(self, about)
+        return list(zip(self.at(np.array(values)).tolist(), texts, strict=True))
+
+
+def _round(axis: Axis, about: int) -> tuple[list[float], list[str]]:
+    """Multiples of 1, 2 or 5 times a power of ten."""
+    rough = axis.high / about - axis.low / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
+    values = [k * step for k in range(first, last + 1)]
+    most = max(abs(axis.low), abs(axis.high))
+    if 1e-4 <= step and most < 1e6:
+        places = max(0, -math.floor(math.log10(step) + 1e-9))
+        return values, [_minus(f"{v + 0.0:.{places}f}") for v in values]
+    figures = max(1, math.ceil(math.log10(most / step) + 0.001))
+    return values, [_minus(f"{v:.{figures}g}") for v in values]
+
+
+def _powers(axis: Axis, about: int) -> tuple[list[float], list[str]]:
+    """Powers of ten, all or every so many."""
+    first, last = math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high))
+    if last <= first:
+        return _round(axis, about)
+    every = max(1, math.ceil((last - first) / about))
+    powers = range(first, last + 1, every)
+    return [10.0**k for k in powers], [f"10{str(k).translate(_RAISED)}" for k in powers]
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+# ---- the picture ---------------------------------------------------------------------------------
+
+
+def svg(figure: Figure, moves: Sequence[Sequence[Series]] = (), high: int = HIGH) -> str:
+    """One `svg` element, `high` pixels between its axes.
+
+    `moves` are series of which one group is to be seen at a time; STYLE has the colours.
+    """
+    return _drawn(figure, moves, high, "")
+
+
+def alone(figure: Figure) -> str:
+    """One `svg` element that needs no style from around it, as a file does."""
+    return _drawn(figure, (), HIGH, f"<style>{STYLE}</style>")
+
+
+def _drawn(figure: Figure, moves: Sequence[Sequence[Series]], high: int, style: str) -> str:
+    every = [*figure.series, *(part for group in moves for part in group)]
+    legend = [part for part in (*figure.series, *(moves[-1] if moves else ())) if part.label]
+    x_axis = _axis(figure.x_range, _values(every, "x"), WIDE - LEFT - RIGHT, figure.x_log)
+    y_axis = _axis(figure.y_range, _values(every, "y"), high, figure.y_log, backwards=True)
+    places, lines = _placed(legend)
+    top = TOP + LEGEND * (lines + bool(figure.y_label))
+    whole = top + high + BOTTOM
+    said = escape(figure.title or figure.text)
+    drawn = "".join(
+        (
+            f'<svg class="nablisp-figure" xmlns="http://www.w3.org/2000/svg" role="img" '
+            f'viewBox="0 0 {WIDE} {whole}"><title>{said}</title>'
+            f"<desc>{escape(_described(figure, x_axis, y_axis))}</desc>{style}",
+            *(_legend(part, *place) for part, place in zip(legend, places, strict=True)),
+            f'<g transform="translate({LEFT} {top})">',
+            *_axes(figure, x_axis, y_axis),
+            f'<svg width="{_short(x_axis.length)}" height="{high}">',
+            f'<g class="{_role(moves)}">',
+            *(_series(part, x_axis, y_axis) for part in figure.series),
+            "</g>",
+            *_moving(moves, x_axis, y_axis),
+            "</svg></g></svg>",
+        )
+    )
+    return visible(drawn)
+
+
+def _described(figure: Figure, x: Axis, y: Axis) -> str:
+    named = ", ".join(part.label for part in figure.series if part.label)
+    across, up = figure.x_label or "across", figure.y_label or "upwards"
+    ranges = f"{across} from {x.low:.4g} to {x.high:.4g}, {up} from {y.low:.4g} to {y.high:.4g}"
+    return f"{named}; {ranges}" if named else ranges
+
+
+def _axis(
+    given: tuple[float, float] | None,
+    values: Vector,
+    length: float,
+    log: bool,
+    backwards: bool = False,
+) -> Axis:
+    """The given range, or that of the values and a margin; never empty."""
+    good = values[np.isfinite(values) & ((values > 0) | (not log))]
+    low, high = given or ((float(good.min()), float(good.max())) if len(good) else (1.0, 2.0))
+    if given is None and log:
+        low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04
+    elif given is None:
+        low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+    if not high > low:
+        more = 0.5 * abs(low) or 0.5
+        low, high = (low / 2, high * 2) if log else (low - more, high + more)
+    return Axis(low, high, length, log, backwards)
+
+
+def _values(series: Iterable[Series], side: str) -> Vector:
+    found = [np.zeros(0)]
+    for part in series:
+        match part:
+            case Band() if side == "y":
+                found += [part.low, part.high]
+            case Points() if side == "y" and part.error is not None:
+                found += [part.y - part.error, part.y + part.error]
+            case _:
+                found.append(part.x if side == "x" else part.y)
+    return np.concatenate([np.asarray(v, float) for v in found])
+
+
+def _axes(figure: Figure, x: Axis, y: Axis) -> list[str]:
+    """Lines behind the series, numbers and labels beside them."""
+    wide, high = _short(x.length), _short(y.length)
+    across, up = x.ticks(6), y.ticks(max(3, round(y.length / 60)))
+    grid = "".join(f"M0 {_short(at)}h{wide}" for at, _ in up)
+    grid += "".join(f"M{_short(at)} 0v{high}" for at, _ in across)
+    out = [f'<path class="grid" d="{grid}"/><path class="axis" d="M0 0V{high}H{wide}"/>']
+    out += [
+        f'<text x="{_short(at)}" y="{_short(y.length + 21)}" text-anchor="middle">{text}</text>'
+        for at, text in across
+    ]
+    out += [
+        f'<text x="-8" y="{_short(at)}" dy=".35em" text-anchor="end">{text}</text>'
+        for at, text in up
+    ]
+    if figure.x_label:
+        label = escape(figure.x_label)
+        out.append(
+            f'<text class="label" x="{_short(x.length / 2)}" y="{_short(y.length + 44)}" '
+            f'text-anchor="middle">{label}</text>'
+        )
+    if figure.y_label:
+        label = escape(figure.y_label)
+        out.append(f'<text class="label" x="0" y="-10">{label}</text>')
+    return out
+
+
+def _placed(legend: Sequence[Series]) -> tuple[list[tuple[float, float]], int]:
+    """Where the entries of a legend stand, and how many lines they take."""
+    places, x, line = [], float(LEFT), 0
+    for part in legend:
+        wide = 40 + GLYPH * len(part.label)
+        if x > LEFT and x + wide > WIDE:
+            x, line = float(LEFT), line + 1
+        places.append((x, 14.0 + LEGEND * line))
+        x += wide
+    return places, line + 1 if legend else 0
+
+
+def _legend(part: Series, x: float, y: float) -> str:
+    label = escape(part.label)
+    sign = {Points: "h0", Band: "m0 0h22", Contours: "h22", Line: "h22"}[type(part)]
+    start = x + 11 if isinstance(part, Points) else x
+    return (
+        f'<path class="{_class(part)}" d="M{_short(start)} {_short(y)}{sign}"/>'
+        f'<text class="label" x="{_short(x + 30)}" y="{_short(y)}" dy=".35em">{label}</text>'
+    )
+
+
+def _class(part: Series) -> str:
+    kind = type(part).__name__.lower()
+    return f"{kind} c{getattr(part, 'color', 7) % len(PALETTE)}"
+
+
+# ---- series --------------------------------------------------------------------------------------
+
+
+def _role(moves: Sequence[Sequence[Series]]) -> str:
+    """What the series that stay are: under lines that move, a wide ground that stays seen."""
+    lines = any(isinstance(part, Line) for group in moves for part in group)
+    return "ground" if lines else "still"
+
+
+def _moving(moves: Sequence[Sequence[Series]], x: Axis, y: Axis) -> list[str]:
+    if not moves:
+        return []
+    groups = ["".join(_series(part, x, y) for part in group) for group in moves]
+    return ['<g class="moves">', *(f"<g>{group}</g>" for group in groups), "</g>"]
+
+
+def _series(part: Series, x: Axis, y: Axis) -> str:
+    return _DRAWN[type(part)](part, x, y)
+
+
+def _line(part: Line, x: Axis, y: Axis) -> str:
+    at_x, at_y = x.at(part.x), y.at(part.y)
+    drawn = f'<path class="{_class(part)}" d="{_path(at_x, at_y)}"/>'
+    if part.marked:
+        drawn += f'<path class="points small c{part.color % len(PALETTE)}" d="{_dots(at_x, at_y)}"/>'
+    return drawn
+
+
+def _points(part: Points, x: Axis, y: Axis) -> str:
+    at_x, at_y = x.at(part.x), y.at(part.y)
+    small = " small" if len(at_x) > 200 else ""
+    drawn = f'<path class="{_class(part)}{small}" d="{_dots(at_x, at_y)}"/>'
+    if part.error is not None:
+        low, high = y.at(part.y - part.error), y.at(part.y + part.error)
+        bars = "".join(
+            f"M{_short(a)} {_short(b)}V{_short(c)}"
+            for a, b, c in zip(at_x.tolist(), low.tolist(), high.tolist(), strict=True)
+            if math.isfinite(a + b + c)
+        )
+        drawn = f'<path class="bar c{part.color % len(PALETTE)}" d="{bars}"/>{drawn}'
+    return drawn
+
+
+def _band(part: Band, x: Axis, y: Axis) -> str:
+    known = np.isfinite(part.low) & np.isfinite(part.high)
+    if not known.any():
+        return ""
+    at, low, high = (v[known] for v in (x.at(part.x), y.at(part.low), y.at(part.high)))
+    there = _path(at, low)
+    back = _path(at[::-1], high[::-1]).replace("M", "L", 1)
+    return f'<path class="{_class(part)}" d="{there}{back}Z"/>'
+
+
+def _contours(part: Contours, x: Axis, y: Axis) -> str:
+    """Seven heights, closer together where it is low, as on a map of a valley."""
+    good = part.z[np.isfinite(part.z)]
+    if not len(good):
+        return ""
+    levels = np.quantile(good, np.linspace(0.02, 0.9, 7))
+    at_x, at_y = x.at(part.x), y.at(part.y)
+    paths = "".join(_contour(at_x, at_y, part.z, float(level)) for level in levels)
+    return f'<path class="{_class(part)}" d="{paths}"/>'
+
+
+def _contour(x: Vector, y: Vector, z: Vector, level: float) -> str:
+    """Where a grid crosses a height: in each triangle of half a cell one straight piece."""
+    rows, columns = np.indices((len(y) - 1, len(x) - 1))
+    pieces = []
+    for third in ((1, 0), (0, 1)):
+        corners = [(rows + i, columns + j) for i, j in ((0, 0), third, (1, 1))]
+        px, py = (np.stack([side[c[k]] for c in corners]) for k, side in ((1, x), (0, y)))
+        above = np.stack([z[c] for c in corners]) - level
+        for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):  # corner a alone on its side
+            cut = (above[a] > 0) & (above[b] <= 0) & (above[c] <= 0)
+            cut |= (above[a] <= 0) & (above[b] > 0) & (above[c] > 0)
+            ends = []
+            for other in (b, c):
+                share = above[a][cut] / (above[a][cut] - above[other][cut])
+                ends += [p[a][cut] + share * (p[other][cut] - p[a][cut]) for p in (px, py)]
+            pieces += list(zip(*(end.tolist() for end in ends), strict=True))
+    return "".join(
+        f"M{_short(a)} {_short(b)}L{_short(c)} {_short(d)}"
+        for a, b, c, d in pieces
+        if math.isfinite(a + b + c + d)
+    )
+
+
+_DRAWN: dict[type, Callable[[Any, Axis, Axis], str]] = {
+    Line: _line,
+    Points: _points,
+    Band: _band,
+    Contours: _contours,
+}
+
+
+def _dots(x: Vector, y: Vector) -> str:
+    """Strokes without length: round ends make them points."""
+    return "".join(
+        f"M{_short(a)} {_short(b)}h0"
+        for a, b in zip(x.tolist(), y.tolist(), strict=True)
+        if math.isfinite(a + b)
+    )
+
+
+def _path(x: Vector, y: Vector) -> str:
+    """A curve, apart where a number is missing."""
+    good = np.isfinite(x) & np.isfinite(y)
+    pieces = np.split(np.arange(len(x)), np.flatnonzero(np.diff(good.astype(int))) + 1)
+    out = []
+    for piece in pieces:
+        if len(piece) and good[piece[0]]:
+            kept = piece[_needed(x[piece], y[piece])]
+            corners = [f"{_short(a)} {_short(b)}" for a, b in zip(x[kept], y[kept], strict=True)]
+            out.append(f"M{'L'.join(corners)}")
+    return "".join(out)
+
+
+def _needed(x: Vector, y: Vector) -> list[int]:
+    """The points of a curve without which it would be seen to change (Ramer, Douglas, Peucker)."""
+    last = len(x) - 1
+    kept = {0, last}
+    waiting = [(0, last)]
+    while waiting:
+        a, b = waiting.pop()
+        if b - a < 2:
+            continue
+        dx, dy = x[b] - x[a], y[b] - y[a]
+        apart_x, apart_y = x[a + 1 : b] - x[a], y[a + 1 : b] - y[a]
+        length = math.hypot(dx, dy)
+        away = abs(dx * apart_y - dy * apart_x) / length if length else np.hypot(apart_x, apart_y)
+        far = int(np.argmax(away))
+        if away[far] > NEAR:
+            middle = a + 1 + far
+            kept.add(middle)
+            waiting += [(a, middle), (middle, b)]
+    return sorted(kept)
+
+
+def _short(value: float) -> str:
+    """A coordinate to a tenth of a pixel."""
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
+
+
+# ---- colours -------------------------------------------------------------------------------------
+
+
+def readable(color: str, ground: str) -> str:
+    """A colour moved towards black or white until it stands out from its ground."""
+    end = 0.0 if _luminance(ground) > 0.2 else 255.0
+    rgb = _parts(color)
+    shares = (k / 50 for k in range(51))
+    mixed = ([c + share * (end - c) for c in rgb] for share in shares)
+    texts = ("#" + "".join(f"{round(c):02x}" for c in part) for part in mixed)
+    return next(text for text in texts if contrast(text, ground) >= CONTRAST)
+
+
+def contrast(a: str, b: str) -> float:
+    """The ratio of two colours' luminances, after WCAG 2: from 1 to 21."""
+    low, high = sorted((_luminance(a), _luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: str) -> float:
+    linear = [
+        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+        for v in (c / 255 for c in _parts(color))
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _parts(color: str) -> list[int]:
+    return [int(color[k : k + 2], 16) for k in (1, 3, 5)]
+
+
+def _colors() -> str:
+    rows = []
+    for number, color in enumerate(PALETTE):
+        light, dark = readable(color, LIGHT), readable(color, DARK)
+        rows.append(
+            f".nablisp-figure .c{number}{{color:{light};color:light-dark({light},{dark})}}"
+        )
+    return "\n".join(rows)
+
+
+STYLE = """\
+.nablisp-figure{display:block;width:100%;height:auto;max-width:48rem;color:inherit;overflow:visible;
+ font:13px system-ui,sans-serif}
+.nablisp-figure text{fill:currentColor;opacity:.75}
+.nablisp-figure .label{opacity:1}
+.nablisp-figure path{fill:none;stroke:currentColor;stroke-width:2.2;stroke-linejoin:round;
+ stroke-linecap:round}
+.nablisp-figure .grid{stroke-width:1;opacity:.12}
+.nablisp-figure .axis{stroke-width:1;opacity:.5}
+.nablisp-figure .points{stroke-width:8}
+.nablisp-figure .small{stroke-width:4}
+.nablisp-figure .ground .line{stroke-width:5;opacity:.55}
+.nablisp-figure .bar{stroke-width:1.4}
+.nablisp-figure .contours{stroke-width:1;opacity:.7}
+.nablisp-figure .band{fill:currentColor;opacity:.2;stroke:none}
+.nablisp-figure>.band{stroke:currentColor;stroke-width:12;stroke-linecap:butt}
+@media (max-width:34rem){.nablisp-figure{font-size:19px}}
+"""
+STYLE += _colors()
+"""What `svg` needs once on a page."""
