@@ -211,6 +211,11 @@ class FitResult:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)
+
 
 def _rounded(value: float, figures: int) -> Expr:
     short = float(f"{value:.{figures}g}") + 0.0

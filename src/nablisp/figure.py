@@ -84,6 +84,11 @@ class Figure:
         over = f" over {self.x_label}" if self.x_label else ""
         return f"picture of {self.title or named or self.y_label}{over}"
 
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Movie:
@@ -96,3 +101,8 @@ class Movie:
     def text(self) -> str:
         """What it shows, in one line."""
         return f"{self.frames[-1].text}, {len(self.frames)} frames"
+
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)

@@ -1,12 +1,14 @@
 """From values to pieces of HTML that pages and notebooks share: formulas, tables, films.
 
 Nothing here needs a script. A film is a row of radio buttons that looks like a slider: each button
-shows its frame by a rule of STYLE, and the keyboard moves through them as through any such row.
+shows its frame by a rule of the sheet `fragments`, and the keyboard moves through them as
+through any such row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -22,15 +24,14 @@ from ..printer import element, text
 from ..results import STATUS, Result
 from . import svg
 from .scenes import fit_figures, movies
+from .style import FRAMES, sheet
 
-FOLDED, LONG = 5_000, 60_000
+FOLDED, LONG = 2_500, 60_000
 """Characters of MathML from which a formula is folded away, and from which it is left out."""
 LARGE = 3_000
 """Operations of a loss from which derivatives are not written out."""
 MANY = 12
 """Parameters that have a line of their own, and rows of a matrix."""
-FRAMES = 32
-"""Frames of a film that are shown; of more, that many, evenly spaced."""
 LOW = 150
 """Pixels of a picture under another."""
 
@@ -43,7 +44,9 @@ def fragment(value: Any) -> str:
 
 def alone(value: Any) -> str:
     """A value as HTML with the style that it needs, for a notebook's cell."""
-    return f'<div class="nablisp"><style>{STYLE}</style>{fragment(value)}</div>'
+    return (
+        f'<div class="nablisp"><style>{sheet("fragments", "figure")}</style>{fragment(value)}</div>'
+    )
 
 
 def _plain(value: Any) -> str:
@@ -127,10 +130,7 @@ def _remarks(lines: Iterable[str]) -> str:
 
 
 def _ended(status: str, meaning: str, seconds: float) -> str:
-    return (
-        f'<p><strong class="status">{status}</strong>: {escape(meaning)}; '
-        f"{seconds:.3f} s</p>"
-    )
+    return f'<p><strong class="status">{status}</strong>: {escape(meaning)}; {seconds:.3f} s</p>'
 
 
 # ---- results -------------------------------------------------------------------------------------
@@ -247,9 +247,7 @@ def _frames(movie: Movie, high: int) -> str:
     always = set.intersection(*({id(part) for part in frame.series} for frame in movie.frames))
     still = tuple(part for part in first.series if id(part) in always)
     moves = [[part for part in f.series if id(part) not in always] for f in movie.frames]
-    fixed = Figure(
-        still, "", first.x_label, first.y_label, first.x_range, first.y_range, first.x_log, first.y_log
-    )
+    fixed = replace(first, series=still, title="")
     return svg.svg(fixed, moves, high)
 
 
@@ -260,50 +258,3 @@ _DRAWN: dict[type, Callable[[Any], str]] = {
     Figure: _figure,
     Movie: _movie,
 }
-
-STYLE = """\
-.nablisp,.nablisp-page{--line:#8886;--thumb:light-dark(#c2410c,#fb923c);
- --quiet:light-dark(#57606a,#9aa4b2)}
-[data-jp-theme-light=true] .nablisp{color-scheme:light}
-[data-jp-theme-light=false] .nablisp,.vscode-dark .nablisp{color-scheme:dark}
-.nablisp h2{font-size:1.05rem;line-height:1.3;margin:.4em 0 .6em;overflow-wrap:anywhere}
-.nablisp .math{overflow-x:auto;overflow-y:hidden;padding:.3em 0;margin:.2em 0}
-.nablisp math[display=block]{width:max-content;min-width:0;margin:0;font-size:1.1em}
-.nablisp details{margin:.4em 0}
-.nablisp summary{cursor:pointer}
-.nablisp .wide{overflow-x:auto;margin:.8em 0;width:fit-content;max-width:100%}
-.nablisp table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-.nablisp caption{text-align:left;color:var(--quiet);padding-bottom:.2em}
-.nablisp th,.nablisp td{padding:.25em .9em .25em 0;text-align:right;white-space:nowrap;
- border-bottom:1px solid var(--line);background:none}
-.nablisp thead th{font-weight:normal;color:var(--quiet)}
-.nablisp th[scope=row]{text-align:left;font-weight:600}
-.nablisp p{margin:.4em 0}
-.nablisp .remark{color:var(--quiet);overflow-wrap:anywhere}
-.nablisp pre{overflow-x:auto;margin:.4em 0}
-.nablisp figure,.nablisp .film{margin:1em 0;max-width:40rem}
-.nablisp .film{display:flex;flex-wrap:wrap}
-.nablisp .film>*{flex:0 0 100%;min-width:0}
-.nablisp .film>svg:first-of-type{order:-1}
-.nablisp .film>p{font-weight:600;font-variant-numeric:tabular-nums;text-align:center;margin:0 0 1em}
-.nablisp .film>input{flex:1 1 2px;appearance:none;height:2rem;margin:0;cursor:pointer;border-radius:0;
- background:linear-gradient(var(--thumb),var(--thumb)) center/100% 4px no-repeat}
-.nablisp .film>input:checked{background:radial-gradient(circle,var(--thumb) 8px,#0000 9px) center/20px no-repeat,
- linear-gradient(90deg,var(--thumb) 50%,var(--line) 50%) center/100% 4px no-repeat}
-.nablisp .film>input:checked~input{background:linear-gradient(var(--line),var(--line)) center/100% 4px no-repeat}
-.nablisp .film>input:focus-visible{outline:2px solid var(--thumb);outline-offset:2px}
-.nablisp .film .moves>*{display:none}
-@media print{.nablisp .film>input{display:none}
- .nablisp .film .moves>:not(:last-child){display:none!important}
- .nablisp .film .moves>:last-child{display:inline!important}}
-"""
-STYLE += (
-    ",\n".join(
-        f".nablisp .film>input:nth-of-type({k}):checked~* .moves>:nth-child({k}),"
-        f".nablisp .film>input:nth-of-type({k}):checked~.moves>:nth-child({k})"
-        for k in range(1, FRAMES + 1)
-    )
-    + "{display:inline}\n"
-)
-STYLE += svg.STYLE
-"""What pieces need once on a page, around them an element of the class `nablisp`."""

@@ -19,7 +19,8 @@ from ..certificate import FitResult
 from ..errors import Source, visible
 from ..highlight import NablispLexer
 from ..results import Result
-from .fragments import STYLE, fragment
+from .fragments import fragment
+from .style import sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Page:
         several = len(self.programs) > 1
         filled = _DOCUMENT.substitute(
             title=escape(self.title),
-            style=STYLE + _PAGE_STYLE,
+            style=sheet("fragments", "figure", "page"),
             programs="".join(_program(source, several) for source in self.programs),
             shown="".join(_items(self.shown)),
         )
@@ -53,7 +54,7 @@ class Page:
 
 def _program(source: Source, named: bool) -> str:
     name = f"<h2>{escape(source.name)}</h2>" if named else ""
-    return f"{name}<pre class=\"program\" tabindex=\"0\"><code>{_colored(source.text)}</code></pre>"
+    return f'{name}<pre class="program" tabindex="0"><code>{_colored(source.text)}</code></pre>'
 
 
 def _colored(text: str) -> str:
@@ -97,7 +98,7 @@ _DOCUMENT = Template("""\
 <style>
 $style</style>
 </head>
-<body class="nablisp nablisp-page">
+<body class="nablisp">
 <header><h1>$title</h1></header>
 <main>
 $programs
@@ -105,29 +106,3 @@ $shown</main>
 </body>
 </html>
 """)
-
-_PAGE_STYLE = """
-:root{color-scheme:light dark}
-.nablisp-page{--ink:light-dark(#1c1e21,#e3e6ea);--paper:light-dark(#fff,#16181d);
- --soft:light-dark(#f5f6f8,#1f2229);
- --word:light-dark(#8250df,#c297ff);--name:light-dark(#0a58ca,#79b8ff);
- --value:light-dark(#0a6e4f,#5fd3a6);--text:light-dark(#9a3412,#f0a878)}
-body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:44rem;background:var(--paper);
- color:var(--ink);font:1rem/1.55 system-ui,sans-serif;-webkit-text-size-adjust:100%}
-h1{font-size:1.7rem;line-height:1.2;margin:0 0 1rem;overflow-wrap:anywhere}
-h2{font-size:1.1rem;margin:1.5rem 0 .5rem;overflow-wrap:anywhere}
-pre{font:.875rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
- font-variant-ligatures:none}
-.nablisp .program{background:var(--soft);border-radius:8px;padding:.9rem 1rem}
-.shown{margin:1.4rem 0}
-.run{margin:2.4rem 0;padding:.2rem 0 0 1rem;border-left:3px solid var(--line)}
-.nablisp .form{color:var(--quiet);margin:0 0 .3rem}
-.nablisp .value>pre{font-size:1rem}
-.k{color:var(--word)}.nb{color:var(--name)}.m,.kc{color:var(--value)}
-.s,.na{color:var(--text)}.c1,.p{color:var(--quiet)}
-.c1{font-style:italic}
-:focus-visible{outline:2px solid var(--thumb);outline-offset:2px}
-@media print{body{max-width:none;padding:0;color:#000;background:#fff}
- :root{color-scheme:light}
- .film,figure,.wide{break-inside:avoid}pre{white-space:pre-wrap}}
-"""

@@ -1,4 +1,4 @@
-"""From results to what shows them: a run to the model that moves, a fit to its data and residuals."""
+"""From results to what shows them: the model of a run as it moves, a fit with its residuals."""
 
 from __future__ import annotations
 

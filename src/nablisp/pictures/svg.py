@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import visible
 from ..figure import PALETTE, Band, Contours, Figure, Line, Points, Series, Vector
+from .style import sheet
 
 WIDE, HIGH = 560, 300
 """The whole picture is so wide, its frame so high, in pixels of a page that is wide enough."""
@@ -23,10 +24,6 @@ LEGEND = 24
 """Pixels between lines of the legend."""
 GLYPH = 10.0
 """Pixels that a character may need; on a narrow page letters are larger beside the lines."""
-LIGHT, DARK = "#ffffff", "#16181d"
-"""The grounds that colours are to stand out from."""
-CONTRAST = 3.2
-"""Of luminances, after WCAG 2, that every series has against its ground."""
 NEAR = 0.07
 """Pixels by which a curve may miss its points."""
 
@@ -66,7 +63,7 @@ def _round(axis: Axis, about: int) -> tuple[list[float], list[str]]:
     first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
     values = [k * step for k in range(first, last + 1)]
     most = max(abs(axis.low), abs(axis.high))
-    if 1e-4 <= step and most < 1e6:
+    if step >= 1e-4 and most < 1e6:
         places = max(0, -math.floor(math.log10(step) + 1e-9))
         return values, [_minus(f"{v + 0.0:.{places}f}") for v in values]
     figures = max(1, math.ceil(math.log10(most / step) + 0.001))
@@ -96,14 +93,14 @@ def _minus(text: str) -> str:
 def svg(figure: Figure, moves: Sequence[Sequence[Series]] = (), high: int = HIGH) -> str:
     """One `svg` element, `high` pixels between its axes.
 
-    `moves` are series of which one group is to be seen at a time; STYLE has the colours.
+    `moves` are series of which one group is to be seen at a time. The sheet `figure` goes with it.
     """
     return _drawn(figure, moves, high, "")
 
 
 def alone(figure: Figure) -> str:
     """One `svg` element that needs no style from around it, as a file does."""
-    return _drawn(figure, (), HIGH, f"<style>{STYLE}</style>")
+    return _drawn(figure, (), HIGH, f"<style>{sheet('figure')}</style>")
 
 
 def _drawn(figure: Figure, moves: Sequence[Sequence[Series]], high: int, style: str) -> str:
@@ -169,6 +166,8 @@ def _values(series: Iterable[Series], side: str) -> Vector:
                 found += [part.low, part.high]
             case Points() if side == "y" and part.error is not None:
                 found += [part.y - part.error, part.y + part.error]
+            case Band():
+                found.append(part.x)
             case _:
                 found.append(part.x if side == "x" else part.y)
     return np.concatenate([np.asarray(v, float) for v in found])
@@ -252,7 +251,9 @@ def _line(part: Line, x: Axis, y: Axis) -> str:
     at_x, at_y = x.at(part.x), y.at(part.y)
     drawn = f'<path class="{_class(part)}" d="{_path(at_x, at_y)}"/>'
     if part.marked:
-        drawn += f'<path class="points small c{part.color % len(PALETTE)}" d="{_dots(at_x, at_y)}"/>'
+        drawn += (
+            f'<path class="points small c{part.color % len(PALETTE)}" d="{_dots(at_x, at_y)}"/>'
+        )
     return drawn
 
 
@@ -370,66 +371,3 @@ def _short(value: float) -> str:
     """A coordinate to a tenth of a pixel."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
-
-
-# ---- colours -------------------------------------------------------------------------------------
-
-
-def readable(color: str, ground: str) -> str:
-    """A colour moved towards black or white until it stands out from its ground."""
-    end = 0.0 if _luminance(ground) > 0.2 else 255.0
-    rgb = _parts(color)
-    shares = (k / 50 for k in range(51))
-    mixed = ([c + share * (end - c) for c in rgb] for share in shares)
-    texts = ("#" + "".join(f"{round(c):02x}" for c in part) for part in mixed)
-    return next(text for text in texts if contrast(text, ground) >= CONTRAST)
-
-
-def contrast(a: str, b: str) -> float:
-    """The ratio of two colours' luminances, after WCAG 2: from 1 to 21."""
-    low, high = sorted((_luminance(a), _luminance(b)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(color: str) -> float:
-    linear = [
-        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
-        for v in (c / 255 for c in _parts(color))
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _parts(color: str) -> list[int]:
-    return [int(color[k : k + 2], 16) for k in (1, 3, 5)]
-
-
-def _colors() -> str:
-    rows = []
-    for number, color in enumerate(PALETTE):
-        light, dark = readable(color, LIGHT), readable(color, DARK)
-        rows.append(
-            f".nablisp-figure .c{number}{{color:{light};color:light-dark({light},{dark})}}"
-        )
-    return "\n".join(rows)
-
-
-STYLE = """\
-.nablisp-figure{display:block;width:100%;height:auto;max-width:48rem;color:inherit;overflow:visible;
- font:13px system-ui,sans-serif}
-.nablisp-figure text{fill:currentColor;opacity:.75}
-.nablisp-figure .label{opacity:1}
-.nablisp-figure path{fill:none;stroke:currentColor;stroke-width:2.2;stroke-linejoin:round;
- stroke-linecap:round}
-.nablisp-figure .grid{stroke-width:1;opacity:.12}
-.nablisp-figure .axis{stroke-width:1;opacity:.5}
-.nablisp-figure .points{stroke-width:8}
-.nablisp-figure .small{stroke-width:4}
-.nablisp-figure .ground .line{stroke-width:5;opacity:.55}
-.nablisp-figure .bar{stroke-width:1.4}
-.nablisp-figure .contours{stroke-width:1;opacity:.7}
-.nablisp-figure .band{fill:currentColor;opacity:.2;stroke:none}
-.nablisp-figure>.band{stroke:currentColor;stroke-width:12;stroke-linecap:butt}
-@media (max-width:34rem){.nablisp-figure{font-size:19px}}
-"""
-STYLE += _colors()
-"""What `svg` needs once on a page."""
