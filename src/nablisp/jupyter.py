@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ class Notebook:
         self.session.root = Path.cwd()
         try:
             if cell is not None:
-                return self._cell(line, cell)
-            return self._run(line) if line.strip() else self.session
+                self._cell(line, cell)
+                return None
+            return self._last(line) if line.strip() else self.session
         except NablispError as error:
             raise NotebookError(
                 error.kind, error.message, span=error.span, hint=error.hint
@@ -57,20 +59,23 @@ class Notebook:
             self.session.root = Path.cwd()
         for name in options.data:
             self.session.declare_columns(self._columns(name))
-        last = self._run(cell)
-        if last is not None:
-            self._show(last)
+        for value in self._values(cell):
+            self._show(value)
 
-    def _run(self, text: str) -> Value:
-        """The value of the last form; those before it are shown. An interrupt ends the cell."""
-        last: Value = None
-        for _, value in self.session.values(text, name="<cell>"):
-            if last is not None:
-                self._show(last)
-            last = value
-            if getattr(value, "status", None) == "interrupted":
-                break
+    def _last(self, line: str) -> Value:
+        """The value of the last form; those before it are shown."""
+        *before, last = [None, *self._values(line)]
+        for value in before[1:]:
+            self._show(value)
         return last
+
+    def _values(self, text: str) -> Iterator[Value]:
+        """What the forms show, as they are run; an interrupt ends the cell."""
+        for _, value in self.session.values(text, name="<cell>"):
+            if value is not None:
+                yield value
+            if getattr(value, "status", None) == "interrupted":
+                return
 
     def _show(self, value: Value) -> None:
         from IPython.display import display

@@ -22,7 +22,7 @@ WIDE, HIGH = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 10, 12, 52
 LEGEND = 24
 """Pixels between lines of the legend."""
-GLYPH = 10.0
+GLYPH = 11.0
 """Pixels that a character may need; on a narrow page letters are larger beside the lines."""
 NEAR = 0.07
 """Pixels by which a curve may miss its points."""
