@@ -141,8 +141,8 @@ def _excerpt(span: Span, width: int = 96) -> list[str]:
     end = max(start + 1, min(len(line), start + span.end - span.start))
     left = max(0, min(start - width // 3, len(line) - width)) if len(line) > width else 0
     shown = line[left : left + width]
-    before = _columns(visible(shown[: start - left]))
-    carets = _columns(visible(shown[start - left : end - left])) or 1
+    before = width_of(visible(shown[: start - left]))
+    carets = width_of(visible(shown[start - left : end - left])) or 1
     head = f"{span.line} | "
     if left:
         head += "… "
@@ -150,7 +150,7 @@ def _excerpt(span: Span, width: int = 96) -> list[str]:
     return [f"  {head}{visible(shown)}{tail}", " " * (2 + len(head) + before) + "^" * carets]
 
 
-def _columns(text: str) -> int:
+def width_of(text: str) -> int:
     """Terminal cells a text takes: none for combining marks, two for wide characters."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from .errors import NablispError
 from .figure import Figure
 from .printer import element
 from .results import Progress
@@ -47,25 +48,42 @@ def watching(asked: bool, stream: TextIO, color: bool) -> Iterator[Callable[[Any
 # ---- words ---------------------------------------------------------------------------------------
 
 
-def line(progress: Progress, losses: Sequence[float] = ()) -> str:
-    """Steps, loss, how it fell, rate, time left: as far as they are known."""
+def line(progress: Progress, losses: Sequence[float] = (), width: int = 200) -> str:
+    """Steps, loss, how it fell, rate, time left: as far as they are known, and there is room."""
     of = f" of {progress.total:,}" if progress.total is not None else ""
-    parts = [f"{progress.run}: step {progress.step:,}{of}"]
-    if not math.isnan(progress.loss):
-        parts.append(f"loss {element(float(f'{progress.loss:.4g}'))}")
-    if len(losses) > 1:
-        parts.append(spark(losses))
+    steps = f"{progress.run} step {progress.step:,}{of}"
+    loss = "" if math.isnan(progress.loss) else f"loss {element(float(f'{progress.loss:.4g}'))}"
+    curve = spark(losses) if len(losses) > 1 else ""
+    rate = ""
     if progress.step and progress.seconds:
-        parts.append(f"{element(float(f'{progress.step / progress.seconds:.3g}'))} steps/s")
+        rate = f"{short(progress.step / progress.seconds)} steps/s"
     left = time_left(progress)
-    parts.append(f"{duration(progress.seconds)}" if left is None else f"{duration(left)} left")
-    return "  ".join(parts)
+    ends = "" if not progress.seconds else duration(progress.seconds)
+    ends = ends if left is None else f"{duration(left)} left"
+    for parts in (
+        (steps, loss, curve, rate, ends),
+        (steps, loss, rate, ends),
+        (steps, loss, ends),
+        (steps, loss),
+    ):
+        text = "  ".join(filter(None, parts))
+        if len(text) <= width:
+            break
+    return text[:width]
+
+
+def short(number: float) -> str:
+    """A number to three digits, thousands and millions by letter: `4.31M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
 
 
 def time_left(progress: Progress) -> float | None:
     """Seconds until the run ends by its number of steps or its time, whichever is first."""
     ends = []
-    if progress.total is not None and progress.step:
+    if progress.total is not None and progress.step and progress.seconds:
         ends.append(progress.seconds * (progress.total - progress.step) / progress.step)
     if progress.limit is not None:
         ends.append(max(0.0, progress.limit - progress.seconds))
@@ -126,9 +144,8 @@ class _Terminal:
         self.live: Live | None = None
         self.due = 0.0 if asked else PATIENCE
         self.losses: list[float] = []
-        self.every = self.drawn = 0
-        utf = (getattr(stream, "encoding", "") or "").lower().replace("-", "") == "utf8"
-        self.sparks = utf
+        self.drawn = 0
+        self.fine = "utf" in (getattr(stream, "encoding", None) or "").lower()
 
     def see(self, seen: Any) -> None:
         if not isinstance(seen, Progress):
@@ -142,7 +159,7 @@ class _Terminal:
             return
         began = time.perf_counter()
         self._show(self._picture(seen) if self.asked else None, seen)
-        cost = time.perf_counter() - began
+        cost = time.perf_counter() - began if self.drawn > 1 else 0.0  # the first one imports
         self.due = seen.seconds + max(1 / RATE, cost / SHARE)
 
     def _picture(self, seen: Progress) -> Figure | None:
@@ -156,8 +173,8 @@ class _Terminal:
         from rich.console import Group
         from rich.text import Text
 
-        words = Text(line(seen, self.losses if self.sparks else ()), no_wrap=True, end="")
-        words.overflow = "ellipsis"
+        width = shutil.get_terminal_size().columns - 1
+        words = Text(line(seen, self.losses if self.fine else (), width), end="")
         whole = words if figure is None else Group(Text.from_ansi(self._ink(figure)), words)
         self._screen().update(whole, refresh=True)
         self.drawn += 1
@@ -167,7 +184,7 @@ class _Terminal:
 
         size = shutil.get_terminal_size()
         width, height = min(size.columns, WIDE), min(size.lines - 3, HIGH)
-        return drawn(figure, width, height, self.color)
+        return drawn(figure, width, height, self.color, self.fine)
 
     def _screen(self) -> Live:
         if self.live is None:
@@ -194,8 +211,11 @@ class _Terminal:
         view: View | None = getattr(result, "view", None)
         if not self.asked or view is None or view.scene is None:
             return
+        try:
+            steps, kept = states(result)
+        except NablispError:  # arrays of a method that keeps none
+            return
         scene = view.scene
-        steps, kept = states(result)
         last = len(steps) - 1
         chosen = moments(scene, kept, FRAMES) if self.drawn <= 1 else [last]
         losses = result.history["loss"]

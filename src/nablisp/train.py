@@ -12,19 +12,19 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from math import ceil, inf
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from . import backends, orders
 from . import data as table
-from .backends import Ran, Step, Window
+from .backends import Ran, Window
 from .columns import Columns
 from .derivative import gradient
 from .errors import NablispError
 from .evaluate import ROWS, as_value
-from .expr import Expr, Num, Sym, as_expr, asked, call, formula, names, substitute, sum_of
+from .expr import Expr, Sym, as_expr, asked, names, substitute
 from .limits import Budget
 from .optimizers import METHODS
 from .options import (
@@ -33,11 +33,11 @@ from .options import (
     chosen_options,
     moving,
     optimizer_of,
-    rates_over_time,
     used,
 )
 from .results import Progress, Result, Work, outcome
 from .shapes import ShapeEnv
+from .stepping import Recipe
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
 from .views import View
@@ -60,7 +60,6 @@ RUNAWAY = 1e10
 """A loss that grows by this factor over its start has run away."""
 GROWTH = 1.05
 """Whoever watches gets the parameters at steps that grow by this factor, every one at first."""
-TICK = " t"  # names of optimizer state hold a blank, which no name of the language does
 
 
 def train(
@@ -176,8 +175,20 @@ class _Run:
         if options.auto:
             rates = {n: share * rate for n, rate in self._advised().items()}
             self.options = replace(options, rates=rates)
-        self.ends = self._ends()
-        step, self.state = self._step()
+        self.recipe = Recipe(
+            self.fixed_loss,
+            dict(zip(self.moving, self.fixed_slopes, strict=True)),
+            self.start,
+            self.options,
+            self.rows,
+            self.batch,
+            self.total,
+            None if options.until is None else self.until,
+            not self.held,
+        )
+        self.ends = self.recipe.ends()
+        self.whole = self.recipe.whole
+        step, self.state = self.recipe.step()
         shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
         self.stepper = backends.iterate(
             step,
@@ -206,8 +217,6 @@ class _Run:
             warm=native,
         )
 
-    # ---- the parts of a step ---------------------------------------------------------------------
-
     def _batch(self) -> int | None:
         if self.options.batch is None:
             return None
@@ -231,107 +240,6 @@ class _Run:
         if self.total is not None:
             return self.total
         return MANY if (self.options.seconds or 0) >= 1 else 1
-
-    def _ends(self) -> dict[str, Expr]:
-        """What ends a run well, as conditions over all rows."""
-        found = {}
-        if self.options.tol is not None:
-            found["tol"] = call("<=", self._steepest(), self.options.tol)
-        if self.options.until is not None:
-            found["until"] = self.until
-        return found
-
-    def _steepest(self) -> Expr:
-        """The largest entry of the gradient."""
-        steep = zip(self.moving, self.fixed_slopes, strict=True)
-        largest = [self._whole_of("amax", n, call("abs", slope)) for n, slope in steep]
-        return call("max", *largest) if len(largest) > 1 else largest[0]
-
-    def _whole_of(self, reduction: str, name: str, e: Expr) -> Expr:
-        """A reduction of something shaped like a parameter; a number is its own."""
-        return call(reduction, e) if np.ndim(self.start[name]) else e
-
-    def _step(self) -> tuple[Step, dict[str, Any]]:
-        """The bundle, and the state it starts from."""
-        o, row = self.options, self.row
-        slopes = dict(zip(self.moving, self.fixed_slopes, strict=True))
-        loss = self.fixed_loss
-        stop = {
-            "diverged": call("not", call("finite?", call("+", loss, self._steepest()))),
-            "runaway": call(">", loss, Sym(" ceiling")),
-        }
-        if self.whole:  # a batch is no judge of these
-            stop.update(self.ends)
-        if self.batch and self.rows % self.batch:  # a short last batch counts for its rows
-            share = call("/", call("rows"), float(self.batch))
-            slopes = {n: call("*", share, g) for n, g in slopes.items()}
-        if o.weight_decay and not row.decoupled:
-            slopes = {n: call("+", g, call("*", o.weight_decay, Sym(n))) for n, g in slopes.items()}
-        if o.clip is not None:
-            squares = [self._whole_of("sum", n, call("**", g, 2)) for n, g in slopes.items()]
-            norm = call("sqrt", sum_of(squares))
-            factor = call("where", call(">", norm, o.clip), call("/", o.clip, norm), 1)
-            slopes = {n: call("*", factor, g) for n, g in slopes.items()}
-        state: dict[str, Any] = {**self.start, TICK: 0.0, " ceiling": inf}
-        tick = call("+", Sym(TICK), 1)
-        following: dict[str, Expr] = {TICK: tick, " ceiling": Sym(" ceiling")}
-        first = substitute([tick], {Sym(TICK): Num(0)})[0]
-        rates = rates_over_time(o, row, self.moving, self.total, tick, first)
-        for name, slope in slopes.items():
-            self._update(name, slope, tick, rates[name], following, state)
-        if self.whole:  # the best so far, and where it was
-            better = call("<", loss, Sym(" best"))
-            state[" best"] = float("inf")
-            following[" best"] = call("where", better, loss, Sym(" best"))
-            if o.patience is not None and not self.held:
-                waited = call("where", better, 0, call("+", Sym(" waited"), 1))
-                stop["patience"] = call(">=", waited, o.patience)
-                state[" waited"], following[" waited"] = 0.0, waited
-            for name in self.moving:
-                state[f" best {name}"] = self.start[name]
-                following[f" best {name}"] = call("where", better, Sym(name), Sym(f" best {name}"))
-        emit = {name: loss if name == "loss" else Sym(name) for name in self._recorded()}
-        return Step(following, stop, emit), state
-
-    def _recorded(self) -> list[str]:
-        """What history holds: the loss, and the parameters that are numbers."""
-        return ["loss", *(n for n in self.moving if not np.ndim(self.start[n]))]
-
-    @property
-    def whole(self) -> bool:
-        """Does every step see all rows, so that losses of steps compare?"""
-        return self.batch is None
-
-    def _update(
-        self,
-        name: str,
-        slope: Expr,
-        tick: Expr,
-        rate: Expr,
-        following: dict[str, Expr],
-        state: dict[str, Any],
-    ) -> None:
-        """One parameter's rule, instantiated: formulas in order, later ones see new values."""
-        row, o = self.row, self.options
-        meaning: dict[Expr, Expr] = {
-            Sym("p"): Sym(name),
-            Sym("g"): slope,
-            Sym("t"): tick,
-            Sym("lr"): rate,
-            Sym("decay"): as_expr(o.weight_decay if o.weight_decay is not None else 0.01),
-        }
-        meaning.update((Sym(n), as_expr(o.settings.get(n, v))) for n, v in row.settings.items())
-        for part, start in row.state.items():
-            state[f"{name} {part}"] = start + np.zeros(np.shape(self.start[name]))
-            meaning[Sym(part)] = Sym(f"{name} {part}")
-        for part, text in row.update.items():
-            new = substitute([formula(text)], meaning)[0]
-            if part == "p":
-                low, high = o.bounds.get(name, (None, None))
-                new = new if low is None else call("max", new, low)
-                new = new if high is None else call("min", new, high)
-            meaning[Sym(part)] = new
-            following[name if part == "p" else f"{name} {part}"] = new
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -413,7 +321,8 @@ class _Run:
             best = {n: state[f" best {n}"] for n in self.moving}
         none = np.empty(0)
         history = {
-            n: np.concatenate([none, *(ran.records[n] for ran in runs)]) for n in self._recorded()
+            n: np.concatenate([none, *(ran.records[n] for ran in runs)])
+            for n in self.recipe.recorded
         }
         rows = self.batch or self.rows
         threads = stepper.threads if rows >= backends.THREADED else 1

@@ -204,7 +204,7 @@ def loss_curve(losses: Sequence[float] | Vector, title: str = "") -> Figure:
 
 
 def moments(scene: Scene, states: Sequence[Mapping[str, Any]], count: int) -> list[int]:
-    """Which of the states to show, so that the motion reads: even shares of what is seen to move.
+    """Which of the states to show, so that the motion reads: one where enough was seen to move.
 
     The first and the last are always among them. A share of the way is time itself: a model that
     stands still is seen to stand still.
@@ -219,8 +219,20 @@ def moments(scene: Scene, states: Sequence[Mapping[str, Any]], count: int) -> li
     way = np.concatenate([[0.0], np.cumsum(moved)])
     time = np.arange(len(few)) / (len(few) - 1)
     way = 0.8 * way / way[-1] + 0.2 * time if way[-1] > 0 else time
-    nearest = np.searchsorted(way, np.linspace(0, 1, count)).clip(0, len(few) - 1)
-    return sorted({few[k] for k in nearest} | {0, last})
+    low, high = 0.0, 1.0
+    for _ in range(30):  # the least way between two pictures that makes no more than `count`
+        middle = (low + high) / 2
+        low, high = (middle, high) if len(_apart(way, middle)) > count else (low, middle)
+    return [few[k] for k in _apart(way, high)]
+
+
+def _apart(way: Vector, least: float) -> list[int]:
+    """Places on a way at least so far apart, from its beginning, and its end."""
+    found, last = [0], len(way) - 1
+    for k in range(1, last):
+        if way[k] - way[found[-1]] >= least:
+            found.append(k)
+    return [*found, last]
 
 
 def states(result: Any) -> tuple[list[int], list[Mapping[str, Any]]]:

@@ -1,1 +1,1 @@
-"""Figures drawn: in a terminal, in files, on pages."""
+"""Figures drawn: each module turns a `Figure` or a `Movie` into characters or into bytes."""

@@ -1,0 +1,173 @@
+"""Figures as files: turns a `Figure` into the bytes of a PNG, an SVG or a PDF, by matplotlib.
+
+Canvases are made directly, so no display and no state of pyplot is touched; the same figure gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import NablispError, visible
+from ..figure import PALETTE, Axis, Band, Contours, Figure, Line, Points, Series, levels
+
+SIZE = (6.4, 4.0)
+"""Inches."""
+DPI = 160
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "axes.labelsize": 12,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 12,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",  # comes with matplotlib: everywhere the same letters
+    "font.size": 11,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 10.5,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "lines.linewidth": 2.0,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "nablisp",
+    "xtick.color": "#444444",
+    "xtick.labelsize": 11,
+    "ytick.color": "#444444",
+    "ytick.labelsize": 11,
+}
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+ENDINGS = tuple(_METADATA)
+
+
+def picture(figure: Figure, ending: str) -> bytes:
+    """The bytes of a file of one of ENDINGS; NablispError "unavailable" without matplotlib."""
+    into = io.BytesIO()
+    with styled():
+        plan = layout(figure)
+        plan.savefig(into, format=ending, dpi=DPI, metadata=_METADATA[ending])
+    return into.getvalue()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib, if it is there, in our style and with none of the user's settings."""
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise NablispError(
+            "unavailable", "pictures in files need matplotlib: pip install 'nablisp[plot]'"
+        ) from None
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def layout(figure: Figure, size: tuple[float, float] = SIZE) -> Any:
+    """The figure as one of matplotlib's."""
+    from matplotlib.figure import Figure as Plan
+
+    lower = figure.below
+    width, height = size
+    plan = Plan((width, height + (1.4 if lower else 0)), layout="constrained")
+    if lower is None:
+        _panel(plan.subplots(), figure)
+        return plan
+    upper_axes, lower_axes = plan.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    _panel(upper_axes, figure)
+    upper_axes.set_xlabel("")
+    _panel(lower_axes, lower)
+    plan.align_ylabels()
+    return plan
+
+
+def _panel(axes: Any, figure: Figure) -> None:
+    """One frame with all that is in it."""
+    from matplotlib.ticker import MaxNLocator
+
+    x, y = figure.axes()
+    for part in figure.series:
+        _draw(axes, part)
+    for name, axis, label in (("x", x, figure.x_label), ("y", y, figure.y_label)):
+        if axis.log:
+            getattr(axes, f"set_{name}scale")("log")
+        getattr(axes, f"set_{name}lim")(axis.low, axis.high)
+        getattr(axes, f"set_{name}label")(_text(label))
+        if _counts(axis, label):
+            getattr(axes, f"{name}axis").set_major_locator(MaxNLocator(integer=True))
+    axes.set_title(_text(figure.title))
+    labels = [part.label for part in figure.series if part.label]
+    if labels and not (len(labels) == 1 and labels[0] == figure.y_label):
+        axes.legend(loc="best")
+
+
+def _counts(axis: Axis, label: str) -> bool:
+    """Does an axis count, so that only whole numbers mean something?"""
+    return label in ("step", "row") and not axis.log
+
+
+def _draw(axes: Any, part: Series) -> None:
+    """One series, under those that come after it."""
+    match part:
+        case Line(x, y, label=label, color=shade, marked=marked):
+            look = {"marker": "o", "markersize": 3.5, "linewidth": 1.2} if marked else {}
+            axes.plot(x, y, color=_ink(shade), label=_name(label), zorder=3, **look)
+            if marked:
+                ends = {"linestyle": "none", "color": _ink(shade), "zorder": 4, "markersize": 8}
+                axes.plot(x[:1], y[:1], marker="o", markerfacecolor="white", **ends)
+                axes.plot(x[-1:], y[-1:], marker="*", **{**ends, "markersize": 13})
+        case Points(x, y, label=label, color=shade, error=error):
+            many = len(x) > 200
+            look = {
+                "linestyle": "none",
+                "marker": "o",
+                "markersize": 3 if many else 6,
+                "alpha": 0.5 if many else 1.0,
+                "markeredgecolor": "white",
+                "markeredgewidth": 0.0 if many else 0.7,
+                "color": _ink(shade),
+                "label": _name(label),
+                "zorder": 4,
+            }
+            if error is None:
+                axes.plot(x, y, **look)
+            else:
+                axes.errorbar(x, y, error, elinewidth=1.2, capsize=2.5, ecolor=_ink(shade), **look)
+        case Band(x, low, high, label=label, color=shade):
+            axes.fill_between(
+                x, low, high, color=_ink(shade), alpha=0.2, linewidth=0, label=_name(label)
+            )
+        case Contours(x, y, z):
+            heights = levels(z)
+            axes.grid(False)
+            if len(heights):
+                axes.contourf(x, y, z, [z.min(), *heights, z.max()], cmap="Blues_r", alpha=0.55)
+                axes.contour(x, y, z, heights, colors="#50708c", linewidths=0.6)
+
+
+def _ink(shade: int) -> str:
+    return PALETTE[shade % len(PALETTE)]
+
+
+def _text(label: str) -> str:
+    """A text as it stands: no dollar of it begins mathematics."""
+    return visible(label).replace("$", r"\$")
+
+
+def _name(label: str) -> str:
+    """A label of the legend; matplotlib leaves out what begins with an underscore."""
+    text = _text(label)
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text or "_"

@@ -1,0 +1,92 @@
+"""Movies as files: turns a `Movie` into the bytes of a GIF that loops, or of an MP4.
+
+Frames are drawn by matplotlib; Pillow, which comes with it, writes the GIF, ffmpeg the MP4.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NablispError
+from ..figure import Movie
+from .files import layout, styled
+
+if TYPE_CHECKING:
+    from ..limits import Budget
+
+SIZE = (6.4, 4.0)
+DPI = {"gif": 75, "mp4": 150}
+"""480 × 300 pixels go into any page; 960 × 600 are for a screen."""
+HELD = 1.5
+"""Seconds that the last frame stays."""
+COLORS = 64
+ENDINGS = tuple(DPI)
+
+
+def film(movie: Movie, ending: str, budget: Budget) -> bytes:
+    """The bytes of a file of one of ENDINGS; NablispError "unavailable" for want of a tool."""
+    return {"gif": _gif, "mp4": _mp4}[ending](movie, budget)
+
+
+def _images(movie: Movie, dpi: int, budget: Budget) -> Iterator[Any]:
+    """The frames as images of Pillow, one size all."""
+    from PIL import Image
+
+    with styled():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        for figure in movie.frames:
+            budget.clock()
+            plan = layout(figure, SIZE)
+            canvas = FigureCanvasAgg(plan)
+            plan.set_dpi(dpi)
+            canvas.draw()
+            size = tuple(int(n) for n in canvas.get_width_height())
+            yield Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")
+
+
+def _gif(movie: Movie, budget: Budget) -> bytes:
+    """One palette for all frames, so that what stands still costs nothing."""
+    images = list(_images(movie, DPI["gif"], budget))
+    first, last = images[0], images[-1]
+    both = first.copy().resize((first.width, 2 * first.height))
+    both.paste(first, (0, 0))
+    both.paste(last, (0, first.height))
+    palette = both.quantize(COLORS)
+    frames = [image.quantize(palette=palette, dither=0) for image in images]
+    turn = round(1000 / movie.rate)
+    into = io.BytesIO()
+    frames[0].save(
+        into,
+        "gif",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[turn] * (len(frames) - 1) + [round(1000 * HELD)],
+        loop=0,
+        optimize=True,
+    )
+    return into.getvalue()
+
+
+def _mp4(movie: Movie, budget: Budget) -> bytes:
+    """Raw frames through a pipe into ffmpeg; a fragmented file needs no seeking, so no file."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise NablispError("unavailable", "mp4 needs ffmpeg, and there is none on the path")
+    images = list(_images(movie, DPI["mp4"], budget))
+    images += [images[-1]] * round(HELD * movie.rate)
+    width, height = images[0].size
+    command = [ffmpeg, "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s"]
+    command += [f"{width}x{height}", "-r", f"{movie.rate:g}", "-i", "-", "-r", "24", "-an"]
+    command += ["-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2", "-c:v", "libx264", "-pix_fmt", "yuv420p"]
+    command += ["-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
+    raw = b"".join(image.tobytes() for image in images)
+    ran = subprocess.run(command, input=raw, capture_output=True, check=False)
+    if ran.returncode:
+        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise NablispError("unavailable", f"ffmpeg made no mp4: {said[-1] if said else 'no word'}")
+    return ran.stdout
