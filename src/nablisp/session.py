@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from .printer import text as print_text
 from .reader import read
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
+from .views import Pair
 
 Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
 
@@ -75,6 +76,8 @@ class Session:
         self.columns = Columns()
         self.fits: Form | None = None
         """the last fit, which a saved script ends with"""
+        self.compared: Callable[[], Sequence[Pair]] = tuple
+        """the models of the last run with what they were compared with: pictures show both"""
         self.classes: dict[str, tuple[str, ...]] = {}
         self.overrides: dict[str, Value] = {}
         """what names mean whatever the program says"""
