@@ -236,10 +236,14 @@ class _Shell:
         return status
 
     def show(self, value: Any, line: int | None) -> None:
-        from .shown import value_object
+        from .figure import Figure, Movie
+        from .showing import show_picture
+        from .shown import value_object, wants_color
 
         if self.json:
             self._object(value_object(self.session, value, line))
+        elif isinstance(value, Figure | Movie):
+            show_picture(value, sys.stdout, wants_color(self.color, sys.stdout))
         else:
             _print(self.session.text(value))
 

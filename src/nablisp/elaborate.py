@@ -51,8 +51,6 @@ FUNCTIONS: dict[str, Primitive] = {}
 """Functions that are not operations on expressions: their arguments are values."""
 LATER = dict.fromkeys(
     (
-        "plot",
-        "animate",
         "export",
     ),
     "is not part of this version yet",

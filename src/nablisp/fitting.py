@@ -13,6 +13,7 @@ from .expr import Expr, as_expr
 from .forms import Array, Form, Number
 from .running import watcher, word, words
 from .values import Arguments, Value, described, expect
+from .views import Pair
 
 if TYPE_CHECKING:
     from .certificate import FitResult
@@ -69,6 +70,8 @@ def fit(a: Arguments) -> Machine:
         held[name].value = value
     session.fits = a.form
     session.runs.append(result)
+    pairs = [Pair(model, y) for model, y in zip(models, responses, strict=True)]
+    session.compared = lambda: pairs
     if session.explain:
         session.note(result.work)
     return result

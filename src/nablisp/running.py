@@ -399,6 +399,7 @@ def trained(
             session.note(result.work.text)
     for name, value in result.params.items():
         held[name].value = value
+    session.compared = lambda: result.view.pairs if result.view else ()
     if result.trouble is not None:
         span = session.origins.get(result.trouble)
         if span is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap, deque
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from .printer import text as print_text
 from .reader import read
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
+from .views import Pair
 
 Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
 
@@ -77,6 +78,8 @@ class Session:
         """the last fit, which a saved script ends with"""
         self.runs: deque[Any] = deque(maxlen=8)
         """the results of the last runs"""
+        self.compared: Callable[[], Sequence[Pair]] = tuple
+        """the models of the last run with what they were compared with: pictures show both"""
         self.classes: dict[str, tuple[str, ...]] = {}
         self.overrides: dict[str, Value] = {}
         """what names mean whatever the program says"""

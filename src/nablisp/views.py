@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Scene:
         shapes |= {n: np.shape(v) for n, v in params.items()}
         self.pairs = pairs
         held = {n: columns[n] for n in columns if n in inside}
-        self.fixed = any(_reduces(e, shapes) for pair in pairs for e in pair)
+        self.fixed = any(reduces(e, shapes) for pair in pairs for e in pair)
         rows = float(len(next(iter(held.values()))))
         self.env: dict[str, Any] = {**params, **held, ROWS: rows}
         self.models = [accurate(pair.model)[0] for pair in pairs]
@@ -173,18 +173,22 @@ class View:
         columns: Mapping[str, Any],
     ) -> None:
         self.loss, self.moving, self.params = loss, tuple(moving), params
-        self.columns = {n: _thinned(column) for n, column in columns.items()}
+        self.columns = {n: thinned(column) for n, column in columns.items()}
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """What the loss compares."""
+        shapes: dict[str, Any] = {n: ("rows", *c.shape[1:]) for n, c in self.columns.items()}
+        shapes |= {n: np.shape(v) for n, v in self.params.items()}
+        return compared(self.loss, self.moving, shapes)
 
     @cached_property
     def scene(self) -> Scene | None:
         """The model and its target, if the loss compares what can be drawn."""
-        shapes: dict[str, Any] = {n: ("rows", *c.shape[1:]) for n, c in self.columns.items()}
-        shapes |= {n: np.shape(v) for n, v in self.params.items()}
-        pairs = compared(self.loss, self.moving, shapes)
-        return Scene(pairs, self.params, self.columns) if pairs else None
+        return Scene(self.pairs, self.params, self.columns) if self.pairs else None
 
 
-def _thinned(column: Vector) -> Vector:
+def thinned(column: Vector) -> Vector:
     """A column, or so many of its rows as are drawn."""
     if len(column) > MANY:
         column = column[np.linspace(0, len(column) - 1, MANY).astype(int)]
@@ -194,7 +198,7 @@ def _thinned(column: Vector) -> Vector:
 def loss_curve(losses: Sequence[float] | Vector, title: str = "") -> Figure:
     """The loss over the steps, on powers of ten where it fell by more than two of them."""
     y = np.asarray(losses, float)
-    x, y = _thinned(np.arange(len(y), dtype=float)), _thinned(y)
+    x, y = thinned(np.arange(len(y), dtype=float)), thinned(y)
     good = y[np.isfinite(y)]
     log = bool(len(good) and good.min() > 0 and good.max() > 100 * good.min())
     return Figure((Line(x, y, "", 1),), title, "step", "loss", y_log=log)
@@ -203,7 +207,17 @@ def loss_curve(losses: Sequence[float] | Vector, title: str = "") -> Figure:
 # ---- over time -----------------------------------------------------------------------------------
 
 
-def moments(scene: Scene, states: Sequence[Mapping[str, Any]], count: int) -> list[int]:
+class Moving(Protocol):
+    """Whatever has a picture for given parameters."""
+
+    def figure(self, params: Mapping[str, Any], title: str = "") -> Figure: ...
+
+    def heights(self, params: Mapping[str, Any]) -> Vector:
+        """Where it is, in units of the frame's height."""
+        ...
+
+
+def moments(scene: Moving, states: Sequence[Mapping[str, Any]], count: int) -> list[int]:
     """Which of the states to show, so that the motion reads: one where enough was seen to move.
 
     The first and the last are always among them. A share of the way is time itself: a model that
@@ -264,7 +278,7 @@ def labelled(e: Expr, role: str) -> str:
     return text if len(text) <= LABEL and "\n" not in text else role
 
 
-def _reduces(e: Expr, shapes: ShapeEnv) -> bool:
+def reduces(e: Expr, shapes: ShapeEnv) -> bool:
     """Does something in a formula sum over the rows, so that it means these rows?"""
     memo: dict[Expr, Any] = {}
     shape_of(e, shapes, memo)

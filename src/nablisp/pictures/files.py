@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from ..errors import NablispError, visible
@@ -33,8 +34,7 @@ _STYLE = {
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.8,
     "legend.fontsize": 10.5,
-    "legend.framealpha": 0.85,
-    "legend.edgecolor": "none",
+    "legend.frameon": False,
     "lines.linewidth": 2.0,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
@@ -65,7 +65,7 @@ def picture(figure: Figure, ending: str) -> bytes:
 def styled() -> Iterator[None]:
     """Matplotlib, if it is there, in our style and with none of the user's settings."""
     try:
-        import matplotlib as mpl
+        mpl: Any = import_module("matplotlib")
     except ImportError:
         raise NablispError(
             "unavailable", "pictures in files need matplotlib: pip install 'nablisp[plot]'"

@@ -6,8 +6,6 @@ Frames are drawn by matplotlib; Pillow, which comes with it, writes the GIF, ffm
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +16,10 @@ from .files import layout, styled
 if TYPE_CHECKING:
     from ..limits import Budget
 
-SIZE = (6.4, 4.0)
-DPI = {"gif": 75, "mp4": 150}
-"""480 × 300 pixels go into any page; 960 × 600 are for a screen."""
+SIZE = (5.0, 3.2)
+"""Inches: letters of a page's size."""
+DPI = {"gif": 100, "mp4": 180}
+"""500 × 320 pixels go into any page; 900 × 576 are for a screen."""
 HELD = 1.5
 """Seconds that the last frame stays."""
 COLORS = 64
@@ -42,11 +41,12 @@ def _images(movie: Movie, dpi: int, budget: Budget) -> Iterator[Any]:
         for figure in movie.frames:
             budget.clock()
             plan = layout(figure, SIZE)
-            canvas = FigureCanvasAgg(plan)
+            canvas: Any = FigureCanvasAgg(plan)
             plan.set_dpi(dpi)
             canvas.draw()
-            size = tuple(int(n) for n in canvas.get_width_height())
-            yield Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")
+            yield Image.frombytes(
+                "RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())
+            ).convert("RGB")
 
 
 def _gif(movie: Movie, budget: Budget) -> bytes:
@@ -74,6 +74,9 @@ def _gif(movie: Movie, budget: Budget) -> bytes:
 
 def _mp4(movie: Movie, budget: Budget) -> bytes:
     """Raw frames through a pipe into ffmpeg; a fragmented file needs no seeking, so no file."""
+    import shutil
+    import subprocess
+
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise NablispError("unavailable", "mp4 needs ffmpeg, and there is none on the path")
