@@ -28,7 +28,8 @@ LINE = """\
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A function that runs one cell after the other in one kernel, and gives its outputs."""
-    notebook = nbformat.v4.new_notebook()
+    make: Any = nbformat.v4  # untyped
+    notebook = make.new_notebook()
     folder = tmp_path_factory.mktemp("notebook")
     client = nbclient.NotebookClient(
         notebook,
@@ -40,7 +41,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with client.setup_kernel(env={**os.environ, "PYTHONPATH": path}):
 
         def run(text: str) -> list[Any]:
-            notebook.cells.append(nbformat.v4.new_code_cell(text))
+            notebook.cells.append(make.new_code_cell(text))
             cell = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)
             return list(cell.outputs)
 

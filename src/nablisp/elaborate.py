@@ -50,9 +50,7 @@ SPECIAL: dict[str, Primitive] = {}
 FUNCTIONS: dict[str, Primitive] = {}
 """Functions that are not operations on expressions: their arguments are values."""
 LATER = dict.fromkeys(
-    (
-        "export",
-    ),
+    ("export",),
     "is not part of this version yet",
 )
 

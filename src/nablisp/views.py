@@ -249,17 +249,27 @@ def _apart(way: Vector, least: float) -> list[int]:
     return [*found, last]
 
 
-def states(result: Any) -> tuple[list[int], list[Mapping[str, Any]]]:
+class Recorded(Sequence[Mapping[str, Any]]):
+    """The scalar parameters before each step of a run, made when they are asked for."""
+
+    def __init__(self, history: Mapping[str, Vector], moving: Collection[str]) -> None:
+        self.history, self.moving = history, moving
+
+    def __len__(self) -> int:
+        return len(self.history["loss"])
+
+    def __getitem__(self, k: Any) -> Any:
+        return {name: float(self.history[name][k]) for name in self.moving}
+
+
+def states(result: Any) -> tuple[Sequence[int], Sequence[Mapping[str, Any]]]:
     """The steps of a run and its parameters before each: from its history, else its snapshots.
 
     NablispError "value" where neither holds all that moved.
     """
     history, moving = result.history, result.params
     if all(name in history for name in moving):
-        count = len(history["loss"])
-        return list(range(count)), [
-            {name: float(history[name][k]) for name in moving} for k in range(count)
-        ]
+        return range(len(history["loss"])), Recorded(history, moving)
     if result.snapshots:
         return [step for step, _ in result.snapshots], [at for _, at in result.snapshots]
     raise NablispError(

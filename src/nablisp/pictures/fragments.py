@@ -23,7 +23,7 @@ from ..notation import mathml
 from ..printer import element, text
 from ..results import STATUS, Result
 from . import svg
-from .scenes import fit_figures, movies
+from .scenes import fitted, movies
 from .style import FRAMES, sheet
 
 FOLDED, LONG = 2_500, 60_000
@@ -32,8 +32,6 @@ LARGE = 3_000
 """Operations of a loss from which derivatives are not written out."""
 MANY = 12
 """Parameters that have a line of their own, and rows of a matrix."""
-LOW = 150
-"""Pixels of a picture under another."""
 
 
 def fragment(value: Any) -> str:
@@ -183,8 +181,7 @@ def _fit(result: FitResult) -> str:
     meaning = MEANING.get(result.status, STATUS[result.status])
     parts.append(_ended(result.status, meaning, result.seconds))
     parts += [_remarks([note]) for note in result.remarks]
-    data, apart = fit_figures(result)
-    parts.append(f"<figure>{svg.svg(data)}{svg.svg(apart, high=LOW)}</figure>")
+    parts.append(_figure(fitted(result)))
     return "".join(parts)
 
 
@@ -218,7 +215,7 @@ def film(shown: Sequence[Movie]) -> str:
     if not shown:
         return ""
     shown = [_thinned(movie) for movie in shown]
-    pictures = [_frames(movie, svg.HIGH if k == 0 else LOW) for k, movie in enumerate(shown)]
+    pictures = [_frames(movie, svg.HIGH if k == 0 else svg.LOW) for k, movie in enumerate(shown)]
     titles = [escape(frame.title) for frame in shown[0].frames]
     if len(titles) == 1:
         return f"<figure>{''.join(pictures)}</figure>"

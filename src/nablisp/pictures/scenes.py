@@ -63,7 +63,7 @@ def _title(step: int, losses: Vector) -> str:
 # ---- fits ----------------------------------------------------------------------------------------
 
 
-def fit_figures(result: FitResult) -> list[Figure]:
+def fitted(result: FitResult) -> Figure:
     """The data with the curve and its band, and the residuals; over the model if over no column."""
     problem = result.known
     columns = problem.columns
@@ -88,10 +88,8 @@ def fit_figures(result: FitResult) -> list[Figure]:
     zero = Line(np.array(ends), np.zeros(2), "", 7)
     label = over or "model"
     high = widened(np.concatenate([*model, *(part.y for part in data)]))
-    return [
-        Figure((*curves, *data), "the data and the fit", label, "", ends, high),
-        Figure((zero, *apart), "residuals", label, "residual", ends),
-    ]
+    below = Figure((zero, *apart), "", label, "residual", ends)
+    return Figure((*curves, *data), "the data and the fit", label, "", ends, high, below=below)
 
 
 def _curves_at(result: FitResult, data: Any, rows: int) -> list[tuple[Vector, Vector, Vector]]:

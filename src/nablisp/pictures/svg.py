@@ -7,18 +7,21 @@ nested `svg` clips what leaves the frame, so no identifier is needed and a page 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import visible
-from ..figure import PALETTE, Band, Contours, Figure, Line, Points, Series, Vector
+from ..figure import PALETTE, Axis, Band, Contours, Figure, Line, Points, Series, Vector, levels
 from .style import sheet
 
 WIDE, HIGH = 560, 300
 """The whole picture is so wide, its frame so high, in pixels of a page that is wide enough."""
+LOW = 150
+"""So high a frame under another."""
 LEFT, RIGHT, TOP, BOTTOM = 64, 10, 12, 52
 LEGEND = 24
 """Pixels between lines of the legend."""
@@ -28,62 +31,34 @@ NEAR = 0.07
 """Pixels by which a curve may miss its points."""
 
 
-class Axis(NamedTuple):
-    """Where numbers are on a side of `length` pixels; backwards for heights."""
+class Side(NamedTuple):
+    """An axis along `length` pixels; heights go backwards."""
 
-    low: float
-    high: float
+    axis: Axis
     length: float
-    log: bool = False
     backwards: bool = False
 
     def at(self, values: Vector) -> Vector:
-        """Pixels; far outside they stay near the frame."""
-        with np.errstate(all="ignore"):
-            low, high, values = self._scaled(self.low, self.high, values)
-            share = (values - low) / (high - low)
-        share = np.clip(1 - share if self.backwards else share, -3, 4)
-        pixels: Vector = share * self.length
+        """Pixels; what is far outside stays near the frame."""
+        share = np.clip(self.axis.place(values), -3, 4)
+        pixels: Vector = (1 - share if self.backwards else share) * self.length
         return pixels
-
-    def _scaled(self, *values: Any) -> list[Any]:
-        return [np.log10(v) for v in values] if self.log else list(values)
 
     def ticks(self, about: int) -> list[tuple[float, str]]:
         """Pixels and texts of some round numbers."""
-        values, texts = _powers(self, about) if self.log else _round(self, about)
-        return list(zip(self.at(np.array(values)).tolist(), texts, strict=True))
-
-
-def _round(axis: Axis, about: int) -> tuple[list[float], list[str]]:
-    """Multiples of 1, 2 or 5 times a power of ten."""
-    rough = axis.high / about - axis.low / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
-    values = [k * step for k in range(first, last + 1)]
-    most = max(abs(axis.low), abs(axis.high))
-    if step >= 1e-4 and most < 1e6:
-        places = max(0, -math.floor(math.log10(step) + 1e-9))
-        return values, [_minus(f"{v + 0.0:.{places}f}") for v in values]
-    figures = max(1, math.ceil(math.log10(most / step) + 0.001))
-    return values, [_minus(f"{v:.{figures}g}") for v in values]
-
-
-def _powers(axis: Axis, about: int) -> tuple[list[float], list[str]]:
-    """Powers of ten, all or every so many."""
-    first, last = math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high))
-    if last <= first:
-        return _round(axis, about)
-    every = max(1, math.ceil((last - first) / about))
-    powers = range(first, last + 1, every)
-    return [10.0**k for k in powers], [f"10{str(k).translate(_RAISED)}" for k in powers]
+        values, texts = zip(*self.axis.ticks(about), strict=True)
+        places = self.at(np.array(values)).tolist()
+        return [(at, _number(text, self.axis.log)) for at, text in zip(places, texts, strict=True)]
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def _minus(text: str) -> str:
+def _number(text: str, log: bool) -> str:
+    """A number as in print; powers of ten on their axis as such."""
+    power = math.log10(float(text)) if log and float(text) > 0 else 0.5
+    if power.is_integer():
+        return f"10{str(int(power)).translate(_RAISED)}"
     return text.replace("-", "−")
 
 
@@ -104,76 +79,55 @@ def alone(figure: Figure) -> str:
 
 
 def _drawn(figure: Figure, moves: Sequence[Sequence[Series]], high: int, style: str) -> str:
-    every = [*figure.series, *(part for group in moves for part in group)]
+    parts, whole = _panel(figure, moves, high)
+    if figure.below is not None:
+        under, more = _panel(figure.below, (), LOW)
+        parts += f'<g transform="translate(0 {whole})">{under}</g>'
+        whole += more
+    said = escape(figure.title or figure.text)
+    return visible(
+        f'<svg class="nablisp-figure" xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'viewBox="0 0 {WIDE} {whole}"><title>{said}</title>'
+        f"<desc>{escape(_described(figure))}</desc>{style}{parts}</svg>"
+    )
+
+
+def _panel(figure: Figure, moves: Sequence[Sequence[Series]], high: int) -> tuple[str, int]:
+    """One frame with its legend, and how high that is."""
+    moving = tuple(part for group in moves for part in group)
+    across, up = replace(figure, series=(*figure.series, *moving)).axes()
+    x, y = Side(across, WIDE - LEFT - RIGHT), Side(up, high, backwards=True)
     legend = [part for part in (*figure.series, *(moves[-1] if moves else ())) if part.label]
-    x_axis = _axis(figure.x_range, _values(every, "x"), WIDE - LEFT - RIGHT, figure.x_log)
-    y_axis = _axis(figure.y_range, _values(every, "y"), high, figure.y_log, backwards=True)
     places, lines = _placed(legend)
     top = TOP + LEGEND * (lines + bool(figure.y_label))
-    whole = top + high + BOTTOM
-    said = escape(figure.title or figure.text)
-    drawn = "".join(
-        (
-            f'<svg class="nablisp-figure" xmlns="http://www.w3.org/2000/svg" role="img" '
-            f'viewBox="0 0 {WIDE} {whole}"><title>{said}</title>'
-            f"<desc>{escape(_described(figure, x_axis, y_axis))}</desc>{style}",
-            *(_legend(part, *place) for part, place in zip(legend, places, strict=True)),
-            f'<g transform="translate({LEFT} {top})">',
-            *_axes(figure, x_axis, y_axis),
-            f'<svg width="{_short(x_axis.length)}" height="{high}">',
-            f'<g class="{_role(moves)}">',
-            *(_series(part, x_axis, y_axis) for part in figure.series),
-            "</g>",
-            *_moving(moves, x_axis, y_axis),
-            "</svg></g></svg>",
-        )
+    parts = (
+        *(_legend(part, *place) for part, place in zip(legend, places, strict=True)),
+        f'<g transform="translate({LEFT} {top})">',
+        *_axes(figure, x, y),
+        f'<svg width="{_short(x.length)}" height="{high}">',
+        f'<g class="{_role(moves)}">',
+        *(_series(part, x, y) for part in figure.series),
+        "</g>",
+        *_moving(moves, x, y),
+        "</svg></g>",
     )
-    return visible(drawn)
+    return "".join(parts), top + high + BOTTOM
 
 
-def _described(figure: Figure, x: Axis, y: Axis) -> str:
+def _described(figure: Figure) -> str:
+    """What the picture shows, for who does not see it."""
     named = ", ".join(part.label for part in figure.series if part.label)
-    across, up = figure.x_label or "across", figure.y_label or "upwards"
-    ranges = f"{across} from {x.low:.4g} to {x.high:.4g}, {up} from {y.low:.4g} to {y.high:.4g}"
+    if not figure.series:
+        return named
+    names = (figure.x_label or "across", figure.y_label or "upwards")
+    ranges = ", ".join(
+        f"{name} from {axis.low:.4g} to {axis.high:.4g}"
+        for name, axis in zip(names, figure.axes(), strict=True)
+    )
     return f"{named}; {ranges}" if named else ranges
 
 
-def _axis(
-    given: tuple[float, float] | None,
-    values: Vector,
-    length: float,
-    log: bool,
-    backwards: bool = False,
-) -> Axis:
-    """The given range, or that of the values and a margin; never empty."""
-    good = values[np.isfinite(values) & ((values > 0) | (not log))]
-    low, high = given or ((float(good.min()), float(good.max())) if len(good) else (1.0, 2.0))
-    if given is None and log:
-        low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04
-    elif given is None:
-        low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
-    if not high > low:
-        more = 0.5 * abs(low) or 0.5
-        low, high = (low / 2, high * 2) if log else (low - more, high + more)
-    return Axis(low, high, length, log, backwards)
-
-
-def _values(series: Iterable[Series], side: str) -> Vector:
-    found = [np.zeros(0)]
-    for part in series:
-        match part:
-            case Band() if side == "y":
-                found += [part.low, part.high]
-            case Points() if side == "y" and part.error is not None:
-                found += [part.y - part.error, part.y + part.error]
-            case Band():
-                found.append(part.x)
-            case _:
-                found.append(part.x if side == "x" else part.y)
-    return np.concatenate([np.asarray(v, float) for v in found])
-
-
-def _axes(figure: Figure, x: Axis, y: Axis) -> list[str]:
+def _axes(figure: Figure, x: Side, y: Side) -> list[str]:
     """Lines behind the series, numbers and labels beside them."""
     wide, high = _short(x.length), _short(y.length)
     across, up = x.ticks(6), y.ticks(max(3, round(y.length / 60)))
@@ -236,18 +190,18 @@ def _role(moves: Sequence[Sequence[Series]]) -> str:
     return "ground" if lines else "still"
 
 
-def _moving(moves: Sequence[Sequence[Series]], x: Axis, y: Axis) -> list[str]:
+def _moving(moves: Sequence[Sequence[Series]], x: Side, y: Side) -> list[str]:
     if not moves:
         return []
     groups = ["".join(_series(part, x, y) for part in group) for group in moves]
     return ['<g class="moves">', *(f"<g>{group}</g>" for group in groups), "</g>"]
 
 
-def _series(part: Series, x: Axis, y: Axis) -> str:
+def _series(part: Series, x: Side, y: Side) -> str:
     return _DRAWN[type(part)](part, x, y)
 
 
-def _line(part: Line, x: Axis, y: Axis) -> str:
+def _line(part: Line, x: Side, y: Side) -> str:
     at_x, at_y = x.at(part.x), y.at(part.y)
     drawn = f'<path class="{_class(part)}" d="{_path(at_x, at_y)}"/>'
     if part.marked:
@@ -257,7 +211,7 @@ def _line(part: Line, x: Axis, y: Axis) -> str:
     return drawn
 
 
-def _points(part: Points, x: Axis, y: Axis) -> str:
+def _points(part: Points, x: Side, y: Side) -> str:
     at_x, at_y = x.at(part.x), y.at(part.y)
     small = " small" if len(at_x) > 200 else ""
     drawn = f'<path class="{_class(part)}{small}" d="{_dots(at_x, at_y)}"/>'
@@ -272,7 +226,7 @@ def _points(part: Points, x: Axis, y: Axis) -> str:
     return drawn
 
 
-def _band(part: Band, x: Axis, y: Axis) -> str:
+def _band(part: Band, x: Side, y: Side) -> str:
     known = np.isfinite(part.low) & np.isfinite(part.high)
     if not known.any():
         return ""
@@ -282,14 +236,9 @@ def _band(part: Band, x: Axis, y: Axis) -> str:
     return f'<path class="{_class(part)}" d="{there}{back}Z"/>'
 
 
-def _contours(part: Contours, x: Axis, y: Axis) -> str:
-    """Seven heights, closer together where it is low, as on a map of a valley."""
-    good = part.z[np.isfinite(part.z)]
-    if not len(good):
-        return ""
-    levels = np.quantile(good, np.linspace(0.02, 0.9, 7))
+def _contours(part: Contours, x: Side, y: Side) -> str:
     at_x, at_y = x.at(part.x), y.at(part.y)
-    paths = "".join(_contour(at_x, at_y, part.z, float(level)) for level in levels)
+    paths = "".join(_contour(at_x, at_y, part.z, level) for level in levels(part.z).tolist())
     return f'<path class="{_class(part)}" d="{paths}"/>'
 
 
@@ -316,7 +265,7 @@ def _contour(x: Vector, y: Vector, z: Vector, level: float) -> str:
     )
 
 
-_DRAWN: dict[type, Callable[[Any, Axis, Axis], str]] = {
+_DRAWN: dict[type, Callable[[Any, Side, Side], str]] = {
     Line: _line,
     Points: _points,
     Band: _band,
