@@ -21,6 +21,7 @@ from ..expr import Expr, Sym, call, postorder
 from ..figure import Figure, Movie
 from ..notation import mathml
 from ..printer import element, text
+from ..problem import Problem
 from ..results import STATUS, Result
 from . import svg
 from .scenes import fitted, movies
@@ -165,10 +166,8 @@ def _minimised(result: Result) -> Iterable[str]:
 def _fit(result: FitResult) -> str:
     problem = result.known
     parts = [f"<h2>{escape(result.first)}</h2>"]
-    squares = [call("**", a - b, 2) for a, b in zip(problem.responses, problem.models, strict=True)]
-    if problem.weights is None and problem.options.loss is None:
-        total = call("+", *squares) if len(squares) > 1 else squares[0]
-        parts.append(_equation("<mi>loss</mi>", call("sum", total)))
+    if problem.options.loss is None:
+        parts.append(_equation("<mi>loss</mi>", _squares(problem)))
     for title, model in zip(result.responses, problem.models, strict=True):
         parts += _slopes(_inner(Sym(title)), model, problem.scalars, {})
     rows = [
@@ -183,6 +182,18 @@ def _fit(result: FitResult) -> str:
     parts += [_remarks([note]) for note in result.remarks]
     parts.append(_figure(fitted(result)))
     return "".join(parts)
+
+
+def _squares(problem: Problem) -> Expr:
+    """What a fit minimises: the sum of the squares of residuals, as they are weighted."""
+    terms = []
+    for k, (given, model) in enumerate(zip(problem.responses, problem.models, strict=True)):
+        apart, weight = given - model, problem.weights[k] if problem.weights else None
+        if problem.options.sigma is not None:
+            apart, weight = call("/", apart, weight), None
+        square = call("**", apart, 2)
+        terms.append(square if weight is None else call("*", weight, square))
+    return call("sum", call("+", *terms) if len(terms) > 1 else terms[0])
 
 
 def _correlations(result: FitResult) -> str:

@@ -44,7 +44,7 @@ def movies(result: Result) -> list[Movie]:
     if scene is None:
         return [Movie((loss_curve(losses),))]
     shown = moments(scene, params, FRAMES)
-    titles = [_title(steps[k], losses) for k in shown]
+    titles = [_title(result, steps[k]) for k in shown]
     model = Movie(tuple(scene.figure(params[k], t) for k, t in zip(shown, titles, strict=True)))
     curve = loss_curve(losses)
     at = [steps[k] for k in shown]
@@ -56,8 +56,9 @@ def movies(result: Result) -> list[Movie]:
     return [model, Movie(tuple(fallen))]
 
 
-def _title(step: int, losses: Vector) -> str:
-    return f"step {step:,}, loss {element(float(f'{losses[step]:.4g}'))}"
+def _title(result: Result, step: int) -> str:
+    loss = element(float(f"{result.history['loss'][step]:.4g}"))
+    return f"step {min(step, result.steps):,}, loss {loss}"
 
 
 # ---- fits ----------------------------------------------------------------------------------------
@@ -95,7 +96,8 @@ def fitted(result: FitResult) -> Figure:
 def _curves_at(result: FitResult, data: Any, rows: int) -> list[tuple[Vector, Vector, Vector]]:
     """Of each response its value and the ends of its confidence band."""
     found = result.predict(data, LEVEL)
-    reach = quantile((1 + LEVEL) / 2, max(result.dof, 1))
+    given = result.known.options.sigma is not None
+    reach = quantile((1 + LEVEL) / 2, 1e9 if given else max(result.dof, 1))
     parts = (found.value, found.value - reach * found.se, found.value + reach * found.se)
     shaped = [part.reshape(rows, -1).T for part in parts]
     return list(zip(*shaped, strict=True))

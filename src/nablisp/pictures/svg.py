@@ -158,7 +158,7 @@ def _placed(legend: Sequence[Series]) -> tuple[list[tuple[float, float]], int]:
     """Where the entries of a legend stand, and how many lines they take."""
     places, x, line = [], float(LEFT), 0
     for part in legend:
-        wide = 40 + GLYPH * len(part.label)
+        wide = 50 + GLYPH * len(part.label)
         if x > LEFT and x + wide > WIDE:
             x, line = float(LEFT), line + 1
         places.append((x, 14.0 + LEGEND * line))
