@@ -45,6 +45,7 @@ __all__ = [
     "compile",
     "d",
     "draw",
+    "export",
     "fit",
     "forms",
     "gradient",
@@ -109,6 +110,23 @@ def simplify(e: Any) -> Any:
     from .expr import asked, plain
 
     return plain(_tidied(asked(e)))
+
+
+def export(e: Any, to: str = "latex", *, grad: bool = False, name: str = "formula") -> str:
+    r"""The formula in "latex", "mathml", "c" or "python"; with `grad` its gradient by all names.
+
+    >>> x, y = params("x y")
+    >>> print(export(x / y))
+    \frac{x}{y}
+
+    The C is one C99 function, the Python one function that needs NumPy; NablispError "unavailable"
+    for what C has no form for.
+    """
+    from .expr import asked
+    from .notation import variables, written
+
+    root = asked(e)
+    return written(root, to, variables(root) if grad else None, name=name)
 
 
 def compile(  # noqa: A001  # the field's word

@@ -74,6 +74,10 @@ class Op:
     """an interval per argument inside which value and derivative are smooth; (-3, 3) if empty"""
     native: str = ""
     """an instruction of LLVM, or the name of a kernel: none where a program must go to NumPy"""
+    c: str = ""
+    """in C99, with {x} {y} {z} for the arguments, two by two of a list; or in the language"""
+    python: str = ""
+    """in Python, where NumPy has no function of that name for it; {args} for a list"""
     latex: str = ""
     """with {x} {y} {z} for the arguments, or {args|separator} for all of them"""
     binds: int = 9

@@ -16,7 +16,7 @@ import numpy as np
 
 from .arrays import array_function
 from .errors import NablispError
-from .expr import Call, Const, Expr, Num, Sym, as_expr, call, postorder, sum_of
+from .expr import Call, Const, Expr, Num, Op, Sym, as_expr, call, postorder, sum_of
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, axis_of, option, shape_of
 
@@ -51,14 +51,15 @@ def unroll(
     shapes: ShapeEnv,
     few: int = MOST,
     order: Sequence[Expr] | None = None,
+    has: Callable[[Op], object] = lambda op: op.native or op.means is not None,
 ) -> list[Cells]:
-    """The outputs' elements, as scalar expressions.
+    """The outputs' elements, as scalar expressions, of elementwise operations that there are.
 
     NablispError "unavailable" names an operation that has no scalar form, or says that there are
     too many: more than `few` where arrays had to be written out.
     """
     order = order or postorder(*outputs)
-    if _is_unrolled(order, shapes):
+    if _is_unrolled(order, shapes, has):
         if sum(type(node) is Call for node in order) > MOST:
             raise _too_many(MOST)
         return [_array([output]).reshape(()) for output in outputs]
@@ -80,7 +81,7 @@ def unroll(
                 items = value.reshape(-1).tolist()
                 cells = _array([Num(item) for item in items]).reshape(value.shape)
             case Call():
-                if node.op.shape is None and not (node.op.native or node.op.means):
+                if node.op.shape is None and not has(node.op):
                     raise _unable(node)
                 if node.op.shape or any(found[a] is not a for a in node.args):
                     cells = _unrolled(node, found, known)  # else it stands as it is
@@ -104,7 +105,7 @@ def refused(message: str, node: Expr | None = None) -> NablispError:
     )
 
 
-def _is_unrolled(order: Sequence[Expr], shapes: ShapeEnv) -> bool:
+def _is_unrolled(order: Sequence[Expr], shapes: ShapeEnv, has: Callable[[Op], object]) -> bool:
     """Is this one number for each row already, or none, and every reduction over rows?"""
     rows: set[Expr] = set()
     for node in order:
@@ -115,7 +116,7 @@ def _is_unrolled(order: Sequence[Expr], shapes: ShapeEnv) -> bool:
                     op.name not in _REDUCTIONS or options or args[0] not in rows
                 ):
                     return False
-            elif not (op.native or op.means):
+            elif not has(op):
                 return False
             elif not rows.isdisjoint(args):
                 rows.add(node)

@@ -20,22 +20,6 @@ _XMLNS = "http://www.w3.org/1998/Math/MathML"
 _DOTS = "<mo>⋯</mo>"
 
 _WORDS = "sin cos tan sinh cosh tanh arcsin arccos arctan ln log min max"
-    [
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "ln",
-        "log",
-        "min",
-        "max",
-    ]
-)
 _SIGNS = {
     "le": "≤", "ge": "≥", "ne": "≠", "land": "∧", "lor": "∨", "lnot": "¬", "cdot": "⋅", "mid": "∣",
     "sum": "∑", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "cdots": "⋯", "-": "−",

@@ -1,0 +1,43 @@
+"""From the names of a program to identifiers that mean nothing yet in C or Python, each its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..errors import NablispError, visible
+
+
+def mangled(names: Iterable[str], before: str) -> dict[str, str]:
+    """`before` and what is left of each name in ASCII; numbered where two would meet.
+
+    No keyword and no library begins like that, nor does anything else in the generated text.
+    """
+    made: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        stem = before + re.sub(r"[^A-Za-z0-9]+", "_", name)
+        new, count = stem, 1
+        while new in taken:
+            count += 1
+            new = f"{stem}__{count}"
+        taken.add(new)
+        made[name] = new
+    return made
+
+
+def comment(name: str) -> str:
+    """A name inside a comment, which it cannot end."""
+    shown = visible(name).replace("*/", "*\u200b/")
+    return re.sub(r"[^ -~]|[\\?]|(?<=\*)/|(?<=/)\*", lambda m: f"<{ord(m[0][0]):x}>", shown)
+
+
+def function_name(name: str) -> str:
+    """What the function shall be called, if nothing else is; NablispError "name" otherwise."""
+    if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|formula", name) and not name.startswith("v_"):
+        return name
+    raise NablispError(
+        "name",
+        f"the function cannot be called {visible(name)}",
+        hint="two words or more in small letters, joined by _: my_loss",
+    )
