@@ -14,7 +14,7 @@ from .curves import Curves, Drawn, Range, surface
 from .elaborate import Application, Machine, form_row
 from .errors import NablispError
 from .expr import Expr, Sym, as_expr, names
-from .figure import Band, Figure, Line, Movie, Points, Series
+from .figure import GREY, Band, Figure, Line, Movie, Points, Series
 from .files import open_file
 from .forms import Form, List, Symbol
 from .model import response_name
@@ -22,7 +22,7 @@ from .printer import brief
 from .results import Result
 from .student import quantile
 from .values import Arguments, Value, described, expect, kind_of
-from .views import GRID, LABEL, labelled, loss_curve, moments, states, thinned, widened
+from .views import GRID, LABEL, labelled, loss_curve, moments, spread, states, thinned, widened
 
 FRAMES = 48
 """Pictures of a movie, at most."""
@@ -292,7 +292,7 @@ def _figure(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Fig
         return _losses(a, runs)
     formulas = [v for v in values if isinstance(v, Expr)]
     if len(runs) + len(formulas) == len(values) and len(formulas) == 1 and (runs or len(over) == 2):
-        return _contours(a, formulas[0], runs, over)
+        return _contours(a, formulas[0], values, over)
     if runs or fits or len(over) == 2:
         raise NablispError(
             "type",
@@ -390,9 +390,11 @@ def _check_rows(a: Arguments, value: Any, axis: Range | None, form: Form) -> Non
 # ---- descent -------------------------------------------------------------------------------------
 
 
-def _contours(a: Arguments, loss: Expr, runs: Sequence[Result], over: Sequence[Range]) -> Figure:
+def _contours(a: Arguments, loss: Expr, values: Sequence[Value], over: Sequence[Range]) -> Figure:
     """Contours of a formula over two names, and on them the ways of runs."""
     session = a.session
+    runs = [value for value in values if isinstance(value, Result)]
+    forms = [a.given[k] for k, value in enumerate(values) if isinstance(value, Result)]
     paths = [states(run)[1] for run in runs]
     x, y = over if len(over) == 2 else _around(a, runs, paths)
     for path in paths:
@@ -411,7 +413,7 @@ def _contours(a: Arguments, loss: Expr, runs: Sequence[Result], over: Sequence[R
     for k, path in enumerate(paths):
         at = np.array([[state[x.name], state[y.name]] for state in path], float)
         at = at[np.isfinite(at).all(1)]
-        label = f"run {k + 1}" if len(paths) > 1 else ""
+        label = _source(forms[k], f"run {k + 1}") if len(paths) > 1 else ""
         series.append(Line(at[:, 0], at[:, 1], label, (1, 2, 3, 0)[k % 4], marked=True))
     return Figure(
         tuple(series),
@@ -459,13 +461,14 @@ def fitted(result: FitResult) -> Figure:
     y = [thinned(np.broadcast_to(values[response_name(k)], rows)) for k in range(len(at_rows))]
     predicted = [thinned(column) for column in at_rows]
     x = [thinned(columns[axis])] * len(y) if axis else predicted
+    over = (spread if axis else widened)(np.concatenate(x))
     upper: list[Series] = []
     if axis:
-        upper += _bands(result, axis, widened(x[0]))
+        upper += _bands(result, axis, over)
     else:
         ends = np.array(widened(np.concatenate(y + predicted)))
-        upper.append(Line(ends, ends, "perfect", 7))
-    lower: list[Series] = [Line(np.array(widened(x[0])), np.zeros(2), "", 7)]
+        upper.append(Line(ends, ends, "perfect", GREY))
+    lower: list[Series] = [Line(np.array(over), np.zeros(2), "", GREY)]
     for k, title in enumerate(known.titles):
         error = _error(known, columns, rows, k)
         seen = {"color": 2 * k, "error": error}
@@ -474,7 +477,6 @@ def fitted(result: FitResult) -> Figure:
         else:
             upper.append(Points(predicted[k], y[k], title, **seen))
         lower.append(Points(x[k], y[k] - predicted[k], "", **seen))
-    over = widened(np.concatenate(x))
     label = known.titles[0] if len(known.titles) == 1 else ""
     name = axis or "fitted"
     below = Figure(tuple(lower), "", name, "residual", over)
@@ -495,14 +497,16 @@ def _bands(result: FitResult, axis: str, over: tuple[float, float]) -> list[Seri
     percent = f"{100 * LEVEL:g} %"
     width = quantile((1 + LEVEL) / 2, max(result.dof, 1))
     found: list[Series] = []
+    sigma = result.known.options.sigma or ()
+    expected = all(name == axis for e in sigma for name in names(e))  # of new data, too
     parts = [_part(v) for v in (at.value, at.se, at.low, at.high)]
     for k, (value, se, low, high) in enumerate(zip(*parts, strict=True)):
         color = 2 * k + 1
-        if np.isfinite(low).any():
+        near = value - width * se, value + width * se
+        if expected and np.isfinite(low).any():
             found.append(Band(grid, low, high, f"{percent} of new data", color))
-            found.append(
-                Band(grid, value - width * se, value + width * se, f"{percent} of the curve", color)
-            )
+        if np.isfinite(se).any():
+            found.append(Band(grid, *near, f"{percent} of the curve", color, inner=True))
         found.append(Line(grid, value, labelled(result.models[k], "model"), color))
     return found
 
