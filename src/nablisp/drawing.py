@@ -224,30 +224,34 @@ def _values(a: Arguments, over: Sequence[Range], first: int = 0) -> Machine:
 
 
 def _axis(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Range | None:
-    """What curves run over: as said, else the only column there is; None for rows by number."""
+    """What curves run over: as said, else the only column there is; None for rows by number.
+
+    Functions, which hold no column yet, go over that of the last run's models.
+    """
     if over:
         return over[0]
     session = a.session
-    single = [n for n in session.columns if len(session.columns.shape_of(n)) == 1]
-    formulas = [v for v in values if isinstance(v, Expr) and not _column(session, v)]
-    if not formulas and values:
+    formulas = [as_expr(v) for v in values if kind_of(v) in ("number", "expression")]
+    bare = {e.name for e in formulas if isinstance(e, Sym) and e.name in session.columns}
+    formulas = [e for e in formulas if not (isinstance(e, Sym) and e.name in bare)]
+    if values and not formulas:
         return None
-    inside = set(names(*formulas)) if formulas else set(single)
+    single = [n for n in session.columns if len(session.columns.shape_of(n)) == 1]
+    models = [model for model, _ in session.compared()]
+    inside = set(names(*(formulas or models))) or set(() if formulas else single)
     found = [n for n in single if n in inside]
-    if len(found) > 1:  # what is drawn itself is a response
-        drawn = {v.name for v in values if isinstance(v, Sym)}
-        found = [n for n in found if n not in drawn] or found
+    found = [n for n in found if n not in bare] or found  # what is drawn itself is a response
     if len(found) == 1:
         return Range(found[0])
-    if not found:
-        free = [n for n in names(*formulas) if n not in session.shapes] if formulas else []
-        raise _no_axis(a, brief(formulas[0]) if formulas else "a function", *free[:1])
-    raise NablispError(
-        "value",
-        f"these formulas hold the columns {', '.join(found)}",
-        span=a.form.span,
-        hint=f"say over which to draw: :over {found[0]}",
-    )
+    if found:
+        raise NablispError(
+            "value",
+            f"there are several columns to draw over: {', '.join(found)}",
+            span=a.form.span,
+            hint=f"say which: :over {found[0]}",
+        )
+    free = [n for n in names(*formulas) if n not in session.shapes]
+    raise _no_axis(a, brief(formulas[0]) if formulas else "a function", *free[:1])
 
 
 def _no_axis(a: Arguments, what: str, name: str = "x") -> NablispError:
@@ -257,10 +261,6 @@ def _no_axis(a: Arguments, what: str, name: str = "x") -> NablispError:
         span=a.form.span,
         hint=f"give a range: :over ({name} -4 4)",
     )
-
-
-def _column(session: Any, value: Value) -> bool:
-    return isinstance(value, Sym) and value.name in session.columns
 
 
 def _check_visible(a: Arguments, figure: Figure) -> None:
@@ -374,17 +374,14 @@ def _check_rows(a: Arguments, value: Any, axis: Range | None, form: Form) -> Non
     wanted = a.session.columns.rows if axis is not None and axis.name in a.session.columns else None
     if value.ndim != 1:
         what = f"has shape ({' '.join(map(str, value.shape))}), and a curve is a list of numbers"
+        hint = "(ref v 0) is the first row of a matrix v"
     elif axis is not None and len(value) != wanted:
         rows = f"{axis.name} has {wanted} rows" if wanted else f"{axis.name} is no column"
         what = f"has {len(value)} numbers, and {rows}"
+        hint = "an array is drawn against a column of its length, or by itself"
     else:
         return
-    raise NablispError(
-        "shape",
-        f"{_source(form, 'this array')} {what}",
-        span=form.span,
-        hint="(ref v i) takes a row",
-    )
+    raise NablispError("shape", f"{_source(form, 'this array')} {what}", span=form.span, hint=hint)
 
 
 # ---- descent -------------------------------------------------------------------------------------

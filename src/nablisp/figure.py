@@ -108,7 +108,9 @@ class Axis(NamedTuple):
         step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough * (1 - 1e-9))
         step = max(step, 1.0) if self.whole else step
         first, last = _within(self.low, self.high, step)
-        return tuple((k * step, f"{k * step:.6g}") for k in range(first, last + 1))
+        size = max(abs(self.low), abs(self.high)) / step
+        digits = max(6, math.ceil(math.log10(size)) + 1)  # neighbours are told apart
+        return tuple((k * step, f"{k * step:.{digits}g}") for k in range(first, last + 1))
 
 
 def _within(low: float, high: float, step: float) -> tuple[int, int]:
