@@ -16,3 +16,5 @@
 (val m)                                   ; => 2.0010576248168945
 (val b)                                   ; => 0.9882707595825195
 (val loss)                                ; => 0.00013244065166873042
+(plot (target x) (model x))               ; lines over the column, points at its rows
+; => picture of (+ (* 2 x) 1), (+ (* m x) b) over x

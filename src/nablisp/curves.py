@@ -19,9 +19,9 @@ from .figure import Contours, Figure, Line, Points, Series, Vector
 from .limits import Budget
 from .printer import brief
 from .shapes import shape_of, show
-from .views import GRID, reduces, thinned, widened
+from .views import GRID, reduces, spread, thinned, widened
 
-FIELD = 71
+FIELD = 91
 """Points of a surface along each side, where rows are few."""
 WORK = 200_000_000
 """Rows that a surface may go through in all; of many rows, it has fewer points."""
@@ -67,31 +67,19 @@ class Curves:
         self.shapes: dict[str, Any] = {n: np.shape(v) for n, v in env.items()}
         self.label = axis.name if axis else "row"
         self.y_label = parts[0].label if len(parts) == 1 else ""
+        inside = set(names(*(part.value for part in parts if isinstance(part.value, Expr))))
+        inside |= {axis.name} if axis else set()
+        self.held = {n: columns[n] for n in columns if n in inside}
+        self.shapes |= {n: ("rows", *np.shape(c)[1:]) for n, c in self.held.items()}
         self.over: tuple[float, float] | None = None
-        if axis is None or axis.name in columns:
-            self._rows()
-        else:
-            assert axis.low is not None and axis.high is not None
-            self.over = axis.low, axis.high
-        if self.over:
+        if axis is not None:
+            self.over = (axis.low or 0.0, axis.high or 0.0)
+            if axis.name in columns:
+                self.at = self.held[axis.name]
+                self.over = spread(self.at) if axis.low is None else self.over
             self.grid = np.linspace(*self.over, GRID)
         self.kinds = ["points" if p.by_row else self._kind(p.value) for p in parts]
         self.high: tuple[float, float] | None = None
-
-    def _rows(self) -> None:
-        """The columns that are used, and where each row stands on the axis."""
-        roots = [part.value for part in self.parts if isinstance(part.value, Expr)]
-        inside = set(names(*roots))
-        if self.axis:
-            inside.add(self.axis.name)
-        self.held = {n: self.columns[n] for n in self.columns if n in inside}
-        self.shapes |= {n: ("rows", *np.shape(c)[1:]) for n, c in self.held.items()}
-        if self.axis is None:
-            return
-        self.at = self.held[self.axis.name]
-        own = widened(self.at)
-        low, high = self.axis.low, self.axis.high
-        self.over = own if low is None or high is None else (low, high)
 
     def _kind(self, value: Expr | Vector) -> str:
         """How a part is drawn: `curve`, `rows` joined in order, `points`, or step by `step`."""
@@ -139,7 +127,7 @@ class Curves:
         if kind == "step":
             nodes = accurate(*roots)
             heights = np.empty((len(roots), GRID))
-            held = {**self.columns_of(roots), ROWS: float(_length(self.columns))}
+            held = {**self.held, ROWS: float(_length(self.columns))}
             for i, x in enumerate(self.grid):
                 self.budget.clock()
                 heights[:, i] = evaluate(nodes, {**env, **held, name: float(x)})
@@ -150,10 +138,6 @@ class Curves:
         return [
             next(computed) if isinstance(root, Expr) else np.asarray(root, float) for root in roots
         ]
-
-    def columns_of(self, roots: Sequence[Expr]) -> dict[str, Any]:
-        inside = names(*roots)
-        return {n: self.columns[n] for n in self.columns if n in inside}
 
     def series(self, params: Mapping[str, Any]) -> list[Series]:
         """Lines and points, in the order of the parts."""

@@ -14,7 +14,7 @@ from .curves import Curves, Drawn, Range, surface
 from .elaborate import Application, Machine, form_row
 from .errors import NablispError
 from .expr import Expr, Sym, as_expr, names
-from .figure import Band, Figure, Line, Movie, Points, Series
+from .figure import GREY, Band, Figure, Line, Movie, Points, Series
 from .files import open_file
 from .forms import Form, List, Symbol
 from .model import response_name
@@ -22,7 +22,7 @@ from .printer import brief
 from .results import Result
 from .student import quantile
 from .values import Arguments, Value, described, expect, kind_of
-from .views import GRID, LABEL, labelled, loss_curve, moments, states, thinned, widened
+from .views import GRID, LABEL, labelled, loss_curve, moments, spread, states, thinned, widened
 
 FRAMES = 48
 """Pictures of a movie, at most."""
@@ -224,30 +224,34 @@ def _values(a: Arguments, over: Sequence[Range], first: int = 0) -> Machine:
 
 
 def _axis(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Range | None:
-    """What curves run over: as said, else the only column there is; None for rows by number."""
+    """What curves run over: as said, else the only column there is; None for rows by number.
+
+    Functions, which hold no column yet, go over that of the last run's models.
+    """
     if over:
         return over[0]
     session = a.session
-    single = [n for n in session.columns if len(session.columns.shape_of(n)) == 1]
-    formulas = [v for v in values if isinstance(v, Expr) and not _column(session, v)]
-    if not formulas and values:
+    formulas = [as_expr(v) for v in values if kind_of(v) in ("number", "expression")]
+    bare = {e.name for e in formulas if isinstance(e, Sym) and e.name in session.columns}
+    formulas = [e for e in formulas if not (isinstance(e, Sym) and e.name in bare)]
+    if values and not formulas:
         return None
-    inside = set(names(*formulas)) if formulas else set(single)
+    single = [n for n in session.columns if len(session.columns.shape_of(n)) == 1]
+    models = [model for model, _ in session.compared()]
+    inside = set(names(*(formulas or models))) or set(() if formulas else single)
     found = [n for n in single if n in inside]
-    if len(found) > 1:  # what is drawn itself is a response
-        drawn = {v.name for v in values if isinstance(v, Sym)}
-        found = [n for n in found if n not in drawn] or found
+    found = [n for n in found if n not in bare] or found  # what is drawn itself is a response
     if len(found) == 1:
         return Range(found[0])
-    if not found:
-        free = [n for n in names(*formulas) if n not in session.shapes] if formulas else []
-        raise _no_axis(a, brief(formulas[0]) if formulas else "a function", *free[:1])
-    raise NablispError(
-        "value",
-        f"these formulas hold the columns {', '.join(found)}",
-        span=a.form.span,
-        hint=f"say over which to draw: :over {found[0]}",
-    )
+    if found:
+        raise NablispError(
+            "value",
+            f"there are several columns to draw over: {', '.join(found)}",
+            span=a.form.span,
+            hint=f"say which: :over {found[0]}",
+        )
+    free = [n for n in names(*formulas) if n not in session.shapes]
+    raise _no_axis(a, brief(formulas[0]) if formulas else "a function", *free[:1])
 
 
 def _no_axis(a: Arguments, what: str, name: str = "x") -> NablispError:
@@ -257,10 +261,6 @@ def _no_axis(a: Arguments, what: str, name: str = "x") -> NablispError:
         span=a.form.span,
         hint=f"give a range: :over ({name} -4 4)",
     )
-
-
-def _column(session: Any, value: Value) -> bool:
-    return isinstance(value, Sym) and value.name in session.columns
 
 
 def _check_visible(a: Arguments, figure: Figure) -> None:
@@ -292,7 +292,7 @@ def _figure(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Fig
         return _losses(a, runs)
     formulas = [v for v in values if isinstance(v, Expr)]
     if len(runs) + len(formulas) == len(values) and len(formulas) == 1 and (runs or len(over) == 2):
-        return _contours(a, formulas[0], runs, over)
+        return _contours(a, formulas[0], values, over)
     if runs or fits or len(over) == 2:
         raise NablispError(
             "type",
@@ -374,25 +374,24 @@ def _check_rows(a: Arguments, value: Any, axis: Range | None, form: Form) -> Non
     wanted = a.session.columns.rows if axis is not None and axis.name in a.session.columns else None
     if value.ndim != 1:
         what = f"has shape ({' '.join(map(str, value.shape))}), and a curve is a list of numbers"
+        hint = "(ref v 0) is the first row of a matrix v"
     elif axis is not None and len(value) != wanted:
         rows = f"{axis.name} has {wanted} rows" if wanted else f"{axis.name} is no column"
         what = f"has {len(value)} numbers, and {rows}"
+        hint = "an array is drawn against a column of its length, or by itself"
     else:
         return
-    raise NablispError(
-        "shape",
-        f"{_source(form, 'this array')} {what}",
-        span=form.span,
-        hint="(ref v i) takes a row",
-    )
+    raise NablispError("shape", f"{_source(form, 'this array')} {what}", span=form.span, hint=hint)
 
 
 # ---- descent -------------------------------------------------------------------------------------
 
 
-def _contours(a: Arguments, loss: Expr, runs: Sequence[Result], over: Sequence[Range]) -> Figure:
+def _contours(a: Arguments, loss: Expr, values: Sequence[Value], over: Sequence[Range]) -> Figure:
     """Contours of a formula over two names, and on them the ways of runs."""
     session = a.session
+    runs = [value for value in values if isinstance(value, Result)]
+    forms = [a.given[k] for k, value in enumerate(values) if isinstance(value, Result)]
     paths = [states(run)[1] for run in runs]
     x, y = over if len(over) == 2 else _around(a, runs, paths)
     for path in paths:
@@ -411,7 +410,7 @@ def _contours(a: Arguments, loss: Expr, runs: Sequence[Result], over: Sequence[R
     for k, path in enumerate(paths):
         at = np.array([[state[x.name], state[y.name]] for state in path], float)
         at = at[np.isfinite(at).all(1)]
-        label = f"run {k + 1}" if len(paths) > 1 else ""
+        label = _source(forms[k], f"run {k + 1}") if len(paths) > 1 else ""
         series.append(Line(at[:, 0], at[:, 1], label, (1, 2, 3, 0)[k % 4], marked=True))
     return Figure(
         tuple(series),
@@ -459,13 +458,14 @@ def fitted(result: FitResult) -> Figure:
     y = [thinned(np.broadcast_to(values[response_name(k)], rows)) for k in range(len(at_rows))]
     predicted = [thinned(column) for column in at_rows]
     x = [thinned(columns[axis])] * len(y) if axis else predicted
+    over = (spread if axis else widened)(np.concatenate(x))
     upper: list[Series] = []
     if axis:
-        upper += _bands(result, axis, widened(x[0]))
+        upper += _bands(result, axis, over)
     else:
         ends = np.array(widened(np.concatenate(y + predicted)))
-        upper.append(Line(ends, ends, "perfect", 7))
-    lower: list[Series] = [Line(np.array(widened(x[0])), np.zeros(2), "", 7)]
+        upper.append(Line(ends, ends, "perfect", GREY))
+    lower: list[Series] = [Line(np.array(over), np.zeros(2), "", GREY)]
     for k, title in enumerate(known.titles):
         error = _error(known, columns, rows, k)
         seen = {"color": 2 * k, "error": error}
@@ -474,7 +474,6 @@ def fitted(result: FitResult) -> Figure:
         else:
             upper.append(Points(predicted[k], y[k], title, **seen))
         lower.append(Points(x[k], y[k] - predicted[k], "", **seen))
-    over = widened(np.concatenate(x))
     label = known.titles[0] if len(known.titles) == 1 else ""
     name = axis or "fitted"
     below = Figure(tuple(lower), "", name, "residual", over)
@@ -495,14 +494,16 @@ def _bands(result: FitResult, axis: str, over: tuple[float, float]) -> list[Seri
     percent = f"{100 * LEVEL:g} %"
     width = quantile((1 + LEVEL) / 2, max(result.dof, 1))
     found: list[Series] = []
+    sigma = result.known.options.sigma or ()
+    expected = all(name == axis for e in sigma for name in names(e))  # of new data, too
     parts = [_part(v) for v in (at.value, at.se, at.low, at.high)]
     for k, (value, se, low, high) in enumerate(zip(*parts, strict=True)):
         color = 2 * k + 1
-        if np.isfinite(low).any():
+        near = value - width * se, value + width * se
+        if expected and np.isfinite(low).any():
             found.append(Band(grid, low, high, f"{percent} of new data", color))
-            found.append(
-                Band(grid, value - width * se, value + width * se, f"{percent} of the curve", color)
-            )
+        if np.isfinite(se).any():
+            found.append(Band(grid, *near, f"{percent} of the curve", color, inner=True))
         found.append(Line(grid, value, labelled(result.models[k], "model"), color))
     return found
 

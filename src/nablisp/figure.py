@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Vector = np.ndarray[Any, Any]
 
+COUNTS = ("step", "row")
+"""Labels of axes that count."""
 MARGIN = 0.06
 """What an axis shows beyond its series, as a share of their range."""
 PALETTE = ("#1f77b4", "#ff7f0e", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f7f7f")
 """Colours by number, told apart by every kind of sight: 0 is the target's, 1 the model's."""
+GREY = len(PALETTE) - 1
+"""The colour of what is there for comparison: a zero line, a diagonal, contours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +57,8 @@ class Band:
     high: Vector
     label: str = ""
     color: int = 0
+    inner: bool = False
+    """the nearer of two bands, which is stronger"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +80,8 @@ class Axis(NamedTuple):
     low: float
     high: float
     log: bool = False
+    whole: bool = False
+    """it counts: only whole numbers mean something"""
 
     def place(self, values: Vector) -> Vector:
         """Where values are, as shares of the way from low to high; nan for what has no place."""
@@ -98,8 +106,11 @@ class Axis(NamedTuple):
         rough = (self.high - self.low) / max(count, 1)
         unit = 10.0 ** math.floor(math.log10(rough))
         step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough * (1 - 1e-9))
+        step = max(step, 1.0) if self.whole else step
         first, last = _within(self.low, self.high, step)
-        return tuple((k * step, f"{k * step:.6g}") for k in range(first, last + 1))
+        size = max(abs(self.low), abs(self.high)) / step
+        digits = max(6, math.ceil(math.log10(size)) + 1)  # neighbours are told apart
+        return tuple((k * step, f"{k * step:.{digits}g}") for k in range(first, last + 1))
 
 
 def _within(low: float, high: float, step: float) -> tuple[int, int]:
@@ -127,7 +138,7 @@ class Figure:
         xs, ys = zip(*(_extent(part) for part in self.series), strict=True)
         x = self.x_range or _widened(xs, self.x_log, 0.0 if self._curves else MARGIN)
         y = self.y_range or _widened(ys, self.y_log, MARGIN)
-        return Axis(*x, self.x_log), Axis(*y, self.y_log)
+        return Axis(*x, self.x_log, self.x_label in COUNTS), Axis(*y, self.y_log)
 
     @property
     def _curves(self) -> bool:
@@ -136,9 +147,14 @@ class Figure:
     @property
     def text(self) -> str:
         """What it shows, in one line; a shell draws it in its place."""
-        named = ", ".join(part.label for part in self.series if part.label)
-        over = f" over {self.x_label}" if self.x_label else ""
-        return f"picture of {self.title or named or self.y_label}{over}"
+        surface = any(isinstance(part, Contours) for part in self.series)
+        axes = [self.x_label, self.y_label] if surface else [self.x_label]
+        over = " over " + " and ".join(axes) if self.x_label else ""
+        return f"picture of {self.title or self._named}{over}"
+
+    @property
+    def _named(self) -> str:
+        return ", ".join(part.label for part in self.series if part.label) or self.y_label
 
     def _repr_html_(self) -> str:
         from .pictures.fragments import alone
@@ -192,7 +208,8 @@ class Movie:
     @property
     def text(self) -> str:
         """What it shows, in one line."""
-        return f"{self.frames[-1].text}, {len(self.frames)} frames"
+        first = replace(self.frames[0], title="")
+        return f"moving {first.text}, {len(self.frames)} frames"
 
     def _repr_html_(self) -> str:
         from .pictures.fragments import alone

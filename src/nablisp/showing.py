@@ -1,4 +1,4 @@
-"""Pictures on a terminal or a pipe: turns figures into printed text, movies into moving pictures."""
+"""Pictures on a terminal or a pipe: figures are printed, movies played."""
 
 from __future__ import annotations
 

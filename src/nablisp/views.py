@@ -121,7 +121,7 @@ class Scene:
             self.x_label, self.y_label = "target", "model"
         else:
             x = self.env[self.axis]
-            self.over = widened(x)
+            self.over = spread(x)
             if self.fixed:  # sums over the rows: only these rows have a curve
                 order = np.argsort(x, kind="stable")
                 self.grid = {**self.env, **{n: c[order] for n, c in held.items()}}
@@ -298,6 +298,13 @@ def reduces(e: Expr, shapes: ShapeEnv) -> bool:
         and any("rows" in memo[arg] for arg in node.args)
         for node in postorder(e)
     )
+
+
+def spread(column: Vector) -> tuple[float, float]:
+    """The range of a column and a margin; of what is never negative, nothing below 0."""
+    low, high = widened(column)
+    good = column[np.isfinite(column)]
+    return (max(low, 0.0) if len(good) and good.min() >= 0 else low), high
 
 
 def widened(values: Vector) -> tuple[float, float]:

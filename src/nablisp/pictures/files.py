@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import NablispError, visible
-from ..figure import PALETTE, Axis, Band, Contours, Figure, Line, Points, Series, levels
+from ..figure import GREY, PALETTE, Band, Contours, Figure, Line, Points, Series, levels
 
 SIZE = (6.4, 4.0)
 """Inches."""
@@ -99,14 +99,15 @@ def _panel(axes: Any, figure: Figure) -> None:
     from matplotlib.ticker import MaxNLocator
 
     x, y = figure.axes()
+    shades = {part.color for part in figure.series if isinstance(part, Line)}
     for part in figure.series:
-        _draw(axes, part)
+        _draw(axes, part, shades)
     for name, axis, label in (("x", x, figure.x_label), ("y", y, figure.y_label)):
         if axis.log:
             getattr(axes, f"set_{name}scale")("log")
         getattr(axes, f"set_{name}lim")(axis.low, axis.high)
         getattr(axes, f"set_{name}label")(_text(label))
-        if _counts(axis, label):
+        if axis.whole and not axis.log:
             getattr(axes, f"{name}axis").set_major_locator(MaxNLocator(integer=True))
     axes.set_title(_text(figure.title))
     labels = [part.label for part in figure.series if part.label]
@@ -114,17 +115,15 @@ def _panel(axes: Any, figure: Figure) -> None:
         axes.legend(loc="best")
 
 
-def _counts(axis: Axis, label: str) -> bool:
-    """Does an axis count, so that only whole numbers mean something?"""
-    return label in ("step", "row") and not axis.log
-
-
-def _draw(axes: Any, part: Series) -> None:
-    """One series, under those that come after it."""
+def _draw(axes: Any, part: Series, shades: set[int]) -> None:
+    """One series; a target is wider than its model, so that both are seen where they agree."""
     match part:
         case Line(x, y, label=label, color=shade, marked=marked):
-            look = {"marker": "o", "markersize": 3.5, "linewidth": 1.2} if marked else {}
-            axes.plot(x, y, color=_ink(shade), label=_name(label), zorder=3, **look)
+            under = shade % 2 == 0 and shade + 1 in shades
+            width = 1.2 if marked or shade == GREY else 4.0 if under else 2.0
+            look = {"marker": "o", "markersize": 3.5} if marked else {}
+            look |= {"color": _ink(shade), "linewidth": width, "zorder": 3}
+            axes.plot(x, y, label=_name(label), **look)
             if marked:
                 ends = {"linestyle": "none", "color": _ink(shade), "zorder": 4, "markersize": 8}
                 axes.plot(x[:1], y[:1], marker="o", markerfacecolor="white", **ends)
@@ -146,16 +145,15 @@ def _draw(axes: Any, part: Series) -> None:
                 axes.plot(x, y, **look)
             else:
                 axes.errorbar(x, y, error, elinewidth=1.2, capsize=2.5, ecolor=_ink(shade), **look)
-        case Band(x, low, high, label=label, color=shade):
-            axes.fill_between(
-                x, low, high, color=_ink(shade), alpha=0.2, linewidth=0, label=_name(label)
-            )
+        case Band(x, low, high, label=label, color=shade, inner=inner):
+            look = {"color": _ink(shade), "alpha": 0.32 if inner else 0.18, "linewidth": 0}
+            axes.fill_between(x, low, high, label=_name(label), **look)
         case Contours(x, y, z):
             heights = levels(z)
             axes.grid(False)
             if len(heights):
-                axes.contourf(x, y, z, [z.min(), *heights, z.max()], cmap="Blues_r", alpha=0.55)
-                axes.contour(x, y, z, heights, colors="#50708c", linewidths=0.6)
+                axes.contourf(x, y, z, [z.min(), *heights, z.max()], cmap="Blues", alpha=0.5)
+                axes.contour(x, y, z, heights, colors="#6b8cab", linewidths=0.6)
 
 
 def _ink(shade: int) -> str:

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import visible, width_of
 from ..figure import (
+    GREY,
     PALETTE,
     Axis,
     Band,
@@ -37,12 +39,13 @@ _MARKERS = "●◆▲■"
 _PLAIN_MARKERS = "ox#%"
 _PLAIN_LINES = "*+-~:.=@"
 _DASHES = ((1,), (1, 1, 1, 1, 0, 0, 0), (1, 0, 0), (1, 1, 1, 1, 1, 0, 0, 1, 0, 0))
-"""Without colour a line is told by its dashes, in dots."""
+"""Without colour the lines of a picture are told by their dashes, in dots."""
+_HEIGHTS = 9
+"""Contour lines of a surface: so many as characters can tell."""
 _ASCII = str.maketrans("│┤└┬─", "||++-")
 _BITS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]], np.uint8)
 _BRAILLE = 0x2800
 _BLANK = ord(" ")
-_GREY = len(PALETTE) - 1
 
 Ticks = tuple[tuple[float, str], ...]
 
@@ -66,13 +69,15 @@ def drawn(figure: Figure, width: int, height: int, color: bool, fine: bool | Non
 def _panel(figure: Figure, width: int, height: int, color: bool, fine: bool) -> list[str]:
     """One frame with its head, line by line."""
     x, y = figure.axes()
-    head = _head(figure, width, color, fine)
+    lines = [part.color for part in figure.series if isinstance(part, Line)]
+    pen = _Pen(color, fine, tuple(dict.fromkeys(lines)))
+    head = _head(figure, width, pen)
     rows = height - len(head)
     label = _cut(visible(figure.x_label), width // 2)
     frame = _frame(width, rows, _placed(x, width // 9), _placed(y, rows // 3), label)
     bottom = next(k for k, line in enumerate(frame) if "└" in line)
     left = frame[bottom].index("└") + 1
-    canvas = _Canvas(width - left, bottom, x, y, color, fine)
+    canvas = _Canvas(width - left, bottom, x, y, pen)
     for part in sorted(figure.series, key=lambda part: not isinstance(part, (Band, Contours))):
         canvas.draw(part)
     if not fine:
@@ -86,6 +91,52 @@ def _placed(axis: Axis, count: int) -> Ticks:
     values = axis.ticks(count)
     places = axis.place(np.array([value for value, _ in values]))
     return tuple((round(float(at), 4), text) for at, (_, text) in zip(places, values, strict=True))
+
+
+class _Pen(NamedTuple):
+    """How series are told apart: by colour, else by dashes; with braille, else in ASCII."""
+
+    color: bool
+    fine: bool
+    lines: tuple[int, ...]
+    """the colours of lines, in order"""
+
+    def painted(self, text: str, shade: int) -> str:
+        return f"\x1b[{_ink(shade)}m{text}\x1b[0m" if self.color else text
+
+    def dashes(self, shade: int) -> tuple[int, ...]:
+        rank = 0 if self.color or shade not in self.lines else self.lines.index(shade)
+        return _DASHES[rank % len(_DASHES)]
+
+    def letter(self, shade: int) -> str:
+        """What draws a line in ASCII."""
+        rank = self.lines.index(shade) if shade in self.lines else len(_PLAIN_LINES) - 1
+        return _PLAIN_LINES[rank % len(_PLAIN_LINES)]
+
+    def marker(self, shade: int) -> str:
+        markers = _MARKERS if self.fine else _PLAIN_MARKERS
+        return markers[shade // 2 % len(markers)]
+
+    def sample(self, part: Series) -> str:
+        """What a series looks like, in three cells."""
+        match part:
+            case Points(color=shade):
+                return f" {self.marker(shade)} "
+            case Band(inner=inner):
+                return 3 * (("▒" if inner else "░") if self.fine else (":" if inner else "."))
+            case Line(color=shade) if self.fine:
+                dots = np.resize(self.dashes(shade), (3, 2)) @ _BITS[1]
+                return "".join(chr(_BRAILLE + code) if code else " " for code in dots)
+        return 3 * self.letter(_shade(part))
+
+
+@lru_cache
+def _ink(shade: int) -> str:
+    """The code of a colour of the palette: the nearest of the 216 that every terminal has."""
+    text = PALETTE[shade % len(PALETTE)]
+    steps = np.array([0, 95, 135, 175, 215, 255])
+    parts = [int(np.argmin(abs(steps - int(text[k : k + 2], 16)))) for k in (1, 3, 5)]
+    return f"38;5;{16 + 36 * parts[0] + 6 * parts[1] + parts[2]}"
 
 
 @lru_cache(32)
@@ -112,12 +163,15 @@ def _frame(width: int, height: int, x: Ticks, y: Ticks, label: str) -> tuple[str
 # ---- above the frame -----------------------------------------------------------------------------
 
 
-def _head(figure: Figure, width: int, color: bool, fine: bool) -> list[str]:
+def _head(figure: Figure, width: int, pen: _Pen) -> list[str]:
     """The title, and a line or more with the label of y and the legend, which hides no data."""
     lines = []
     if figure.title:
         title = _cut(visible(figure.title), width)
-        lines.append(" " * ((width - width_of(title)) // 2) + _painted(title, "1", color))
+        lines.append(
+            " " * ((width - width_of(title)) // 2)
+            + (f"\x1b[1m{title}\x1b[0m" if pen.color else title)
+        )
     label = _cut(visible(figure.y_label), width // 3)
     line, used = label, width_of(label)
     for part in figure.series:
@@ -129,45 +183,13 @@ def _head(figure: Figure, width: int, color: bool, fine: bool) -> list[str]:
             lines.append(line)
             line, used = "", 0
         gap = "   " if used else "  "
-        line += gap + _painted(_sample(part, color, fine), _ink(_shade(part)), color) + " " + text
+        line += gap + pen.painted(pen.sample(part), _shade(part)) + " " + text
         used += len(gap) + needed
     return [*lines, line] if line else lines
 
 
-def _sample(part: Series, color: bool, fine: bool) -> str:
-    """What a series looks like, in three cells."""
-    match part:
-        case Points(color=shade):
-            return f" {(_MARKERS if fine else _PLAIN_MARKERS)[shade // 2 % 4]} "
-        case Band():
-            return "░░░" if fine else "..."
-        case Line(color=shade) if not fine:
-            return 3 * _PLAIN_LINES[shade % len(_PLAIN_LINES)]
-        case Line(color=shade):
-            dots = np.resize(_dashes(shade, color), (3, 2)) @ _BITS[1]
-            return "".join(chr(_BRAILLE + code) if code else " " for code in dots)
-    return "───" if fine else "---"
-
-
 def _shade(part: Series) -> int:
-    return _GREY if isinstance(part, Contours) else part.color
-
-
-def _dashes(shade: int, color: bool) -> tuple[int, ...]:
-    return (1,) if color else _DASHES[shade % len(_DASHES)]
-
-
-@lru_cache
-def _ink(shade: int) -> str:
-    """The code of a colour of the palette: the nearest of the 216 that every terminal has."""
-    text = PALETTE[shade % len(PALETTE)]
-    steps = np.array([0, 95, 135, 175, 215, 255])
-    parts = [int(np.argmin(abs(steps - int(text[k : k + 2], 16)))) for k in (1, 3, 5)]
-    return f"38;5;{16 + 36 * parts[0] + 6 * parts[1] + parts[2]}"
-
-
-def _painted(text: str, code: str, color: bool) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if color and text else text
+    return GREY if isinstance(part, Contours) else part.color
 
 
 def _cut(text: str, width: int) -> str:
@@ -185,9 +207,9 @@ def _cut(text: str, width: int) -> str:
 class _Canvas:
     """Dots, inks and markers of a picture; later series lie over earlier ones."""
 
-    def __init__(self, width: int, height: int, x: Axis, y: Axis, color: bool, fine: bool) -> None:
-        self.x, self.y, self.color, self.fine = x, y, color, fine
-        self.cell = (4, 2) if fine else (1, 1)
+    def __init__(self, width: int, height: int, x: Axis, y: Axis, pen: _Pen) -> None:
+        self.x, self.y, self.pen, self.fine = x, y, pen, pen.fine
+        self.cell = (4, 2) if pen.fine else (1, 1)
         self.size = (height * self.cell[0], width * self.cell[1])
         self.dots = np.zeros((height, width), np.uint8)
         self.signs = np.zeros((height, width), np.int32)
@@ -204,8 +226,8 @@ class _Canvas:
                     bars = np.column_stack([y - error, y + error, np.full(len(y), np.nan)])
                     self._line(*self._at(np.repeat(x, 3), bars.ravel()), shade)
                 self._points(*self._at(x, y), shade)
-            case Band(x, low, high, color=shade):
-                self._band(x, low, high, shade)
+            case Band():
+                self._band(part)
             case Contours():
                 self._contours(part)
 
@@ -215,12 +237,13 @@ class _Canvas:
         cells = np.where(self.signs > 0, self.signs, cells).astype("<i4")
         for codes, inks in zip(cells, self.ink, strict=True):
             row = codes.tobytes().decode("utf-32-le")
-            if not self.color:
+            if not self.pen.color:
                 yield row
                 continue
             turns = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(row)]
             yield "".join(
-                _painted(row[a:b], _ink(int(inks[a])), inks[a] >= 0) for a, b in pairwise(turns)
+                self.pen.painted(row[a:b], int(inks[a])) if inks[a] >= 0 else row[a:b]
+                for a, b in pairwise(turns)
             )
 
     def _at(self, x: Vector, y: Vector) -> tuple[Vector, Vector]:
@@ -231,7 +254,7 @@ class _Canvas:
     def _set(self, rows: Vector, columns: Vector, shade: int) -> None:
         """Dots at places within the frame."""
         rows, columns = np.rint(rows).astype(int), np.rint(columns).astype(int)
-        (high, wide), sign = self.cell, ord(_PLAIN_LINES[shade % len(_PLAIN_LINES)])
+        (high, wide), sign = self.cell, ord(self.pen.letter(shade))
         cells = rows // high, columns // wide
         if self.fine:
             np.bitwise_or.at(self.dots, cells, _BITS[rows % high, columns % wide])
@@ -260,7 +283,7 @@ class _Canvas:
         step = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
         along = first[which] + (last - first)[which] * step / np.maximum(counts - 1, 1)[which]
         found = start[:, which] + way[:, which] * along
-        dashes = np.array(_dashes(shade, self.color or not self.fine), bool)
+        dashes = np.array(self.pen.dashes(shade) if self.fine else (1,), bool)
         found = found[:, np.resize(dashes, found.shape[1]) & self._inside(*found)]
         self._set(found[0], found[1], shade)
 
@@ -268,8 +291,7 @@ class _Canvas:
         seen = self._inside(rows, columns)
         self._set(rows[seen], columns[seen], shade)
         if len(rows) <= FEW or not self.fine:
-            markers = _MARKERS if self.fine else _PLAIN_MARKERS
-            self._signs(rows[seen], columns[seen], markers[shade // 2 % 4], shade)
+            self._signs(rows[seen], columns[seen], self.pen.marker(shade), shade)
 
     def _ends(self, rows: Vector, columns: Vector, shade: int) -> None:
         """Where a path starts and where it ends."""
@@ -284,21 +306,20 @@ class _Canvas:
         self.signs[cells] = ord(sign)
         self.ink[cells] = shade
 
-    def _band(self, x: Vector, low: Vector, high: Vector, shade: int) -> None:
+    def _band(self, part: Band) -> None:
         """A light raster between two curves."""
-        bottom, columns = self._at(x, low)
-        top, _ = self._at(x, high)
+        bottom, columns = self._at(part.x, part.low)
+        top, _ = self._at(part.x, part.high)
         every = np.arange(self.size[1])
         lower, upper = np.interp(every, columns, bottom), np.interp(every, columns, top)
         rows, over = np.indices(self.size)
-        within = (
-            (rows >= upper) & (rows <= lower) & (over >= columns.min()) & (over <= columns.max())
-        )
-        within &= (rows % 2 == 0) & ((over + rows) % 4 == 0)
+        within = (rows >= upper) & (rows <= lower)
+        within &= (over >= columns.min()) & (over <= columns.max())
+        within &= (rows % 2 == 0) & ((over + rows) % (2 if part.inner else 4) == 0)
         found = np.nonzero(within)
-        self._set(found[0], found[1], shade)
+        self._set(found[0], found[1], part.color)
         if not self.fine:
-            self.signs[found] = ord(".")
+            self.signs[found] = ord(":" if part.inner else ".")
 
     def _contours(self, part: Contours) -> None:
         """Dots where the surface passes a height: where a neighbour is on its other side."""
@@ -307,9 +328,11 @@ class _Canvas:
         rows, _ = self._at(part.y, part.y)
         across = np.stack([np.interp(np.arange(wide), columns, row) for row in part.z])
         surface = np.stack([np.interp(-np.arange(high), -rows, column) for column in across.T], 1)
-        step = np.searchsorted(levels(part.z), surface)
+        step = np.searchsorted(levels(part.z, _HEIGHTS), surface)
         edge = np.zeros(self.size, bool)
         edge[:, :-1] |= np.diff(step, axis=1) != 0
         edge[:-1] |= np.diff(step, axis=0) != 0
+        if self.fine:  # lighter than what lies on it
+            edge &= np.add.outer(np.arange(high), np.arange(wide)) % 2 == 0
         rows, columns = np.nonzero(edge)
-        self._set(rows, columns, _GREY)
+        self._set(rows, columns, GREY)
