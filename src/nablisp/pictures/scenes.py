@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,12 @@ import numpy as np
 from ..columns import Columns
 from ..errors import NablispError
 from ..expr import names
-from ..figure import Band, Figure, Line, Movie, Points, Series, Vector
+from ..figure import GREY, Band, Figure, Line, Movie, Points, Series, Vector
 from ..model import response_name, weight_name
 from ..printer import element
 from ..results import Result
 from ..student import quantile
-from ..views import GRID, MANY, labelled, loss_curve, moments, states, widened
+from ..views import GRID, MANY, labelled, loss_curve, moments, spread, states, widened
 
 if TYPE_CHECKING:
     from ..certificate import FitResult
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 FRAMES = 24
 """Moments of a run that are shown."""
 LEVEL = 0.95
+"""Of the bands around a fit."""
 
 
 # ---- runs ----------------------------------------------------------------------------------------
@@ -65,57 +67,66 @@ def _title(result: Result, step: int) -> str:
 
 
 def fitted(result: FitResult) -> Figure:
-    """The data with the curve and its band, and the residuals; over the model if over no column."""
-    problem = result.known
-    columns = problem.columns
+    """A fit: data, curve and bands over the one column, else data against fitted; residuals."""
+    known = result.known
+    columns = known.columns
     if columns.rows > MANY:
-        columns = Columns(columns.sample(problem.inside, MANY, 0))
+        columns = Columns(columns.sample(known.inside, MANY, 0))
     rows = columns.rows
-    values = problem.values(columns, rows)
-    used = set(names(*problem.models)) - {*problem.scalars}
-    over = used.pop() if len(used) == 1 and "#" not in next(iter(used)) else ""
-    model = [value for value, _, _ in _curves_at(result, columns, rows)]
-    data: list[Points] = []
-    apart: list[Points] = []
-    for k, (title, value) in enumerate(zip(result.responses, model, strict=True)):
-        given = np.broadcast_to(values[response_name(k)], rows)
-        x = values[over] if over else value
-        data.append(Points(x, given, title, 2 * k, _deviations(problem, values, rows, k)))
-        apart.append(Points(x, given - value, "", 2 * k))
-    across = np.concatenate([part.x for part in data])
-    ends = widened(across)
-    diagonal = Line(np.array(ends), np.array(ends), "perfect", 7)
-    curves = _curves(result, over, np.nanmin(across), np.nanmax(across)) if over else [diagonal]
-    zero = Line(np.array(ends), np.zeros(2), "", 7)
-    label = over or "model"
-    high = widened(np.concatenate([*model, *(part.y for part in data)]))
-    below = Figure((zero, *apart), "", label, "residual", ends)
-    return Figure((*curves, *data), "the data and the fit", label, "", ends, high, below=below)
+    values = known.values(columns, rows)
+    inside = sorted({n for m in known.models for n in names(m)} - {*known.scalars})
+    axis = inside[0] if len(inside) == 1 and "#" not in inside[0] else None
+    predicted = _part(result.predict(columns).value)
+    y = [np.broadcast_to(values[response_name(k)], rows) for k in range(len(predicted))]
+    x = [columns[axis]] * len(y) if axis else predicted
+    over = (spread if axis else widened)(np.concatenate(x))
+    upper: list[Series] = []
+    if axis:
+        upper += _bands(result, axis, over)
+    else:
+        ends = np.array(widened(np.concatenate(y + predicted)))
+        upper.append(Line(ends, ends, "perfect", GREY))
+    lower: list[Series] = [Line(np.array(over), np.zeros(2), "", GREY)]
+    for k, title in enumerate(known.titles):
+        error = _error(known, values, rows, k)
+        upper.append(Points(x[k], y[k], title, 2 * k, error))
+        lower.append(Points(x[k], y[k] - predicted[k], "", 2 * k, error))
+    label = known.titles[0] if len(known.titles) == 1 else ""
+    name = axis or "fitted"
+    below = Figure(tuple(lower), "", name, "residual", over)
+    if label:
+        upper = [replace(part, label="data") if part.label == label else part for part in upper]
+    return Figure(tuple(upper), "", name, label, over, below=below)
 
 
-def _curves_at(result: FitResult, data: Any, rows: int) -> list[tuple[Vector, Vector, Vector]]:
-    """Of each response its value and the ends of its confidence band."""
-    found = result.predict(data, LEVEL)
-    given = result.known.options.sigma is not None
-    reach = quantile((1 + LEVEL) / 2, 1e9 if given else max(result.dof, 1))
-    parts = (found.value, found.value - reach * found.se, found.value + reach * found.se)
-    shaped = [part.reshape(rows, -1).T for part in parts]
-    return list(zip(*shaped, strict=True))
+def _part(values: Any) -> list[Any]:
+    """One vector for each response."""
+    return [values] if np.ndim(values) == 1 else list(np.transpose(values))
 
 
-def _curves(result: FitResult, over: str, low: float, high: float) -> list[Series]:
-    grid = np.linspace(low, high, GRID)
-    bands: list[Series] = []
-    lines: list[Series] = []
-    for k, (value, least, most) in enumerate(_curves_at(result, {over: grid}, GRID)):
-        if np.isfinite(least).any():
-            bands.append(Band(grid, least, most, f"{100 * LEVEL:g} % confidence", 2 * k + 1))
-        lines.append(Line(grid, value, labelled(result.models[k], "model"), 2 * k + 1))
-    return [*bands, *lines]
+def _bands(result: FitResult, axis: str, over: tuple[float, float]) -> list[Series]:
+    """Curves over a column, with the bands of the curve and of a new observation."""
+    grid = np.linspace(*over, GRID)
+    at = result.predict({axis: grid}, LEVEL)
+    percent = f"{100 * LEVEL:g} %"
+    sigma = result.known.options.sigma
+    width = quantile((1 + LEVEL) / 2, max(result.dof, 1) if sigma is None else np.inf)
+    expected = all(name == axis for e in sigma or () for name in names(e))  # of new data, too
+    found: list[Series] = []
+    parts = [_part(v) for v in (at.value, at.se, at.low, at.high)]
+    for k, (value, se, low, high) in enumerate(zip(*parts, strict=True)):
+        color = 2 * k + 1
+        near = value - width * se, value + width * se
+        if expected and np.isfinite(low).any():
+            found.append(Band(grid, low, high, f"{percent} of new data", color))
+        if np.isfinite(se).any():
+            found.append(Band(grid, *near, f"{percent} of the curve", color, inner=True))
+        found.append(Line(grid, value, labelled(result.models[k], "model"), color))
+    return found
 
 
-def _deviations(problem: Any, values: Mapping[str, Any], rows: int, k: int) -> Vector | None:
-    """The standard deviations of a response, where they were given."""
-    if problem.options.sigma is None:
+def _error(known: Any, values: Mapping[str, Any], rows: int, k: int) -> Vector | None:
+    """The standard deviations that were given with the data."""
+    if known.options.sigma is None:
         return None
-    return np.broadcast_to(problem.unit / values[weight_name(k)], rows)
+    return np.broadcast_to(known.unit / values[weight_name(k)], rows)

@@ -15,7 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import visible
-from ..figure import PALETTE, Axis, Band, Contours, Figure, Line, Points, Series, Vector, levels
+from ..figure import (
+    GREY,
+    PALETTE,
+    Axis,
+    Band,
+    Contours,
+    Figure,
+    Line,
+    Points,
+    Series,
+    Vector,
+    levels,
+)
 from .style import sheet
 
 WIDE, HIGH = 560, 300
@@ -177,8 +189,8 @@ def _legend(part: Series, x: float, y: float) -> str:
 
 
 def _class(part: Series) -> str:
-    kind = type(part).__name__.lower()
-    return f"{kind} c{getattr(part, 'color', 7) % len(PALETTE)}"
+    kind = type(part).__name__.lower() + (" inner" if getattr(part, "inner", False) else "")
+    return f"{kind} c{getattr(part, 'color', GREY) % len(PALETTE)}"
 
 
 # ---- series --------------------------------------------------------------------------------------
