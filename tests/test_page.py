@@ -247,7 +247,7 @@ def test_every_series_is_drawn() -> None:
     (picture,) = parts(svg.alone(figure), "svg")
     paths = {e.get("class", ""): e.get("d", "") for e in picture.iter() if e.get("d")}
     assert paths["line c0"].count("M") == 2 or paths["line c0"].startswith("M")
-    assert {"points c1", "bar c1", "band c2", "contours c7", "points small c0"} <= {*paths}
+    assert {"points c1", "bar c1", "band c2", "contours c7", "points c0 small"} <= {*paths}
     assert all("nan" not in d and "inf" not in d for d in paths.values())
 
 

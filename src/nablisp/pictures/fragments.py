@@ -201,8 +201,8 @@ def _correlations(result: FitResult) -> str:
     if found is None or not 2 <= len(result.names) <= MANY or not np.isfinite(found).all():
         return ""
     rows = [
-        (name, *(f"{v:.3f}".replace("-", "−") for v in found[i, : i + 1].tolist()))
-        for i, name in enumerate(result.names)
+        (name, *(f"{v:.3f}".replace("-", "−") if j <= i else "" for j, v in enumerate(row)))
+        for i, (name, row) in enumerate(zip(result.names, found.tolist(), strict=True))
     ]
     return _table(("", *result.names), rows, "correlations")
 

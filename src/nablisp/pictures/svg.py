@@ -35,6 +35,8 @@ WIDE, HIGH = 560, 300
 LOW = 150
 """So high a frame under another."""
 LEFT, RIGHT, TOP, BOTTOM = 64, 10, 12, 52
+EDGE = 5
+"""Pixels around a frame in which its points are still seen."""
 LEGEND = 24
 """Pixels between lines of the legend."""
 GLYPH = 11.0
@@ -112,14 +114,15 @@ def _panel(figure: Figure, moves: Sequence[Sequence[Series]], high: int) -> tupl
     legend = [part for part in (*figure.series, *(moves[-1] if moves else ())) if part.label]
     places, lines = _placed(legend)
     top = TOP + LEGEND * (lines + bool(figure.y_label))
+    wide, tall = _short(x.length + 2 * EDGE), _short(high + 2 * EDGE)
+    shades = {part.color for part in (*figure.series, *moving) if isinstance(part, Line)}
     parts = (
         *(_legend(part, *place) for part, place in zip(legend, places, strict=True)),
         f'<g transform="translate({LEFT} {top})">',
         *_axes(figure, x, y),
-        f'<svg width="{_short(x.length)}" height="{high}">',
-        f'<g class="{_role(moves)}">',
-        *(_series(part, x, y) for part in figure.series),
-        "</g>",
+        f'<svg x="-{EDGE}" y="-{EDGE}" width="{wide}" height="{tall}" '
+        f'viewBox="-{EDGE} -{EDGE} {wide} {tall}">',
+        *(_still(part, x, y, shades) for part in figure.series),
         *_moving(moves, x, y),
         "</svg></g>",
     )
@@ -196,10 +199,11 @@ def _class(part: Series) -> str:
 # ---- series --------------------------------------------------------------------------------------
 
 
-def _role(moves: Sequence[Sequence[Series]]) -> str:
-    """What the series that stay are: under lines that move, a wide ground that stays seen."""
-    lines = any(isinstance(part, Line) for group in moves for part in group)
-    return "ground" if lines else "still"
+def _still(part: Series, x: Side, y: Side, shades: set[int]) -> str:
+    """What stays; a target is wider than its model, so that both are seen where they agree."""
+    drawn = _series(part, x, y)
+    under = isinstance(part, Line) and part.color % 2 == 0 and part.color + 1 in shades
+    return f'<g class="under">{drawn}</g>' if under else drawn
 
 
 def _moving(moves: Sequence[Sequence[Series]], x: Side, y: Side) -> list[str]:
@@ -217,9 +221,9 @@ def _line(part: Line, x: Side, y: Side) -> str:
     at_x, at_y = x.at(part.x), y.at(part.y)
     drawn = f'<path class="{_class(part)}" d="{_path(at_x, at_y)}"/>'
     if part.marked:
-        drawn += (
-            f'<path class="points small c{part.color % len(PALETTE)}" d="{_dots(at_x, at_y)}"/>'
-        )
+        kind = f"points c{part.color % len(PALETTE)}"
+        drawn += f'<path class="{kind} small" d="{_dots(at_x, at_y)}"/>'
+        drawn += f'<path class="{kind} end" d="{_dots(at_x[-1:], at_y[-1:])}"/>'
     return drawn
 
 
