@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_random import PLACES, formulas, tried
 
 from nablisp import Expr, NablispError, Session, export, gradient, params, val
-from nablisp.expr import OPS, Call, Op, Sym, names
+from nablisp.expr import OPS, Call, Num, Op, Sym, names, postorder, substitute
 from nablisp.notation import variables, written
 from nablisp.shapes import ShapeEnv
 
@@ -235,3 +238,61 @@ def test_a_file_by_its_ending(tmp_path: Path) -> None:
     value, slopes = loaded((tmp_path / "m.py").read_text(encoding="utf-8"))(3)
     assert (value, slopes) == (9, [6])
     assert s.run("(export (* m m) :to latex)").text == r"m \, m"
+
+
+ARRAYS = [
+    "(sum (* w (slice [m b 1 2] :start 1 :stop 3)))",
+    "(sum (** (@ A w) 2))",
+    "(sum (solve (@ A (transpose A)) w))",
+    "(mean (pick (stack [m b] [b w2]) [1 0]))",
+    "(sum (* (ref (concat A A) 1) w))",
+    "(sum (sum (amax (* A m) :axis 0 :keep true) :axis -1))",
+]
+
+
+@pytest.mark.parametrize("text", ARRAYS)
+def test_python_of_arrays(text: str) -> None:
+    s = session()
+    s.run("(param A [[1 2] [3 -4]])")
+    e = s.run(text)
+    by = variables(e, list(s.parameters))
+    expected = [s.value(e, {}), *(s.value(slope, {}) for slope in gradient(e, by, s.shapes))]
+    function = loaded(written(e, "python", by, s.shapes))
+    found, slopes = function(*[s.parameters[n].value for n in names(e)])
+    for one, other in zip([found, *slopes], expected, strict=True):
+        agree(one, other, text)
+
+
+@pytest.mark.parametrize("name", ["size_t", "v_x", "nl_x", "lgamma_r", "int", "a-b", "A_b", "x"])
+def test_function_names(name: str) -> None:
+    with pytest.raises(NablispError, match="cannot be called"):
+        export(params("x"), "c", name=name)
+
+
+def in_floats(e: Expr) -> Expr:
+    """The integer 0 has no sign, and in C and NumPy a zero has one."""
+    whole: dict[Expr, Expr] = {n: Num(float(n.value)) for n in postorder(e) if isinstance(n, Num)}
+    return substitute([e], whole)[0]
+
+
+@tried
+@given(formulas().map(in_floats), PLACES)
+def test_python_of_any_formula(e: Expr, place: tuple[float, float]) -> None:
+    env = dict(zip("xy", place, strict=True))
+    found = loaded(export(e, "python"))(*[env[n] for n in names(e)])
+    np.testing.assert_allclose(float(found), float(val(e, env)), rtol=1e-9)
+
+
+@needs_compiler
+@settings(tried, max_examples=2)
+@given(st.lists(formulas().map(in_floats), min_size=20, max_size=20))
+def test_c_of_any_formula(tmp_path_factory: pytest.TempPathFactory, found: list[Expr]) -> None:
+    texts = [export(e, "c", name=f"any_{i}") for i, e in enumerate(found)]
+    library = built(tmp_path_factory.mktemp("any"), texts)
+    for i, e in enumerate(found):
+        function = getattr(library, f"any_{i}")
+        function.restype = ctypes.c_double
+        for place in ((0.7, -1.3), (2.0, 0.25), (math.inf, 0.0)):
+            env = dict(zip("xy", place, strict=True))
+            given_ = [ctypes.c_double(env[n]) for n in names(e)]
+            np.testing.assert_allclose(function(*given_), float(val(e, env)), rtol=1e-9)

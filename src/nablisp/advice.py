@@ -226,6 +226,7 @@ def advised(
         budget=budget,
     )
     check_size([surface.loss, *surface.slopes], surface.shapes, surface.rows, surface.budget)
+    surface.budget.begin()
     advice = advice_at(surface, surface.vector(values))
     if advice is None:
         raise NablispError("value", "the second derivatives of the loss are not finite here")

@@ -29,6 +29,8 @@ from .errors import NablispError, Source, Span, draw, visible
 from .forms import Symbol
 
 COMMANDS = {
+    "check": ("checker", "say every problem, without running"),
+    "fmt": ("formatter", "lay out, in place"),
     "test": ("transcript", "compare each value with its ; => comment"),
     "report": ("report_command", "write a page of what they show"),
 }
@@ -135,7 +137,7 @@ def _run(given: list[str]) -> int:
     if prompts:
         from .repl import prompt
 
-        prompt(session, color=options.color)
+        prompt(session, color=options.color, files=options.files)
         return FINE
     return status
 

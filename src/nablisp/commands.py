@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -45,3 +47,23 @@ def script_files(names: Iterable[str]) -> Iterator[Path]:
             yield from sorted(found for found in path.rglob("*.gd") if found.is_file())
         else:
             yield path
+
+
+def script_bytes(path: Path) -> bytes:
+    """What a script file holds; - is standard input. OSError where it cannot be read."""
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Give a file other content, whole or not at all; its permissions stay, a link leads on."""
+    path = path.resolve()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        beside = Path(file.name)
+        try:
+            file.write(data)
+            file.close()
+            shutil.copymode(path, beside)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise

@@ -505,6 +505,7 @@ def get(a: Arguments) -> Machine:
 def time_(a: Arguments) -> Machine:
     before = time.perf_counter()
     value = yield a.given[0], a.scope
+    a.session.budget.begin()
     seconds = time.perf_counter() - before
     if isinstance(value, Result) and value.work is not None:
         a.session.note(value.work.words(value.steps))

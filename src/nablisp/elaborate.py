@@ -341,12 +341,12 @@ def _apply(
         case Op():
             return call_op(session, function, args, options, form)
         case Closure(_, parameters, body, scope):
-            _check_call(function, parameters, args, options, form)
+            check_count(function, len(args), options, form)
             session.budget.step()
             inner = Scope(dict(zip(parameters, args, strict=True)), scope)
             return Tail(body[0], inner) if len(body) == 1 else _sequence(body, inner)
-        case Formula(name, parameters):
-            _check_call(function, parameters, args, options, form)
+        case Formula(name):
+            check_count(function, len(args), options, form)
             return simplest(session, function(*(formula_of(arg, name) for arg in args)))
         case Primitive():
             check_arguments(function, len(args), options, form)
@@ -356,12 +356,8 @@ def _apply(
     raise _no_function(session, function)
 
 
-def _check_call(
-    function: Closure | Formula,
-    names: Sequence[Any],
-    args: Sequence[Value],
-    options: dict[str, Value],
-    form: List | None,
+def check_count(
+    function: Closure | Formula, given: int, options: Iterable[str], form: List | None
 ) -> None:
     """Refuse keywords and wrong counts for a function written in the language."""
     name = function.name or "this function"
@@ -370,9 +366,9 @@ def _check_call(
         raise NablispError(
             "keyword", f"{name} takes no keywords", span=key_span(form, key), hint=hint
         )
-    if len(args) != len(names):
-        count = arity_words(name, len(names), len(names), len(args))
-        raise NablispError("arity", count, hint=hint)
+    wanted = len(function.parameters)
+    if given != wanted:
+        raise NablispError("arity", arity_words(name, wanted, wanted, given), hint=hint)
 
 
 def _sequence(body: Sequence[Form], scope: Scope | None) -> Machine:
@@ -390,11 +386,17 @@ def _special(session: Any, row: Primitive, form: List, scope: Scope | None) -> A
     else:
         given, named = _split(form)
     check_arguments(row, len(given), named, form)
+    run = _nothing if row.acts and session.budget.dry else row.run
     if row.raw:
-        return row.run(Arguments(form, given, named, session, scope))
+        return run(Arguments(form, given, named, session, scope))
     return _finished(
-        form, scope, lambda args, options: row.run(Arguments(form, args, options, session, scope))
+        form, scope, lambda args, options: run(Arguments(form, args, options, session, scope))
     )
+
+
+def _nothing(a: Arguments) -> None:
+    """What a check does instead of a row that acts."""
+    a.session.budget.begin()
 
 
 def check_arguments(
@@ -447,13 +449,16 @@ def form_row(
     raw: bool = False,
     example: str = "",
     later: tuple[str, ...] = (),
+    acts: bool = False,
     table: dict[str, Primitive] | None = None,
 ) -> Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]:
     """Enter a Python function as a row of SPECIAL (or of FUNCTIONS)."""
 
     def enter(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
         rows = SPECIAL if table is None else table
-        rows[name] = Primitive(name, signature, doc, function, arity, keywords, raw, example, later)
+        rows[name] = Primitive(
+            name, signature, doc, function, arity, keywords, raw, example, later, acts
+        )
         return function
 
     return enter

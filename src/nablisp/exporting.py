@@ -55,6 +55,7 @@ def export(a: Arguments) -> Machine:
     a.session.budget.check("output", len(text))
     if not file:
         return Code(language, text)
+    a.session.budget.begin()
     with open_file(a.session.root, file, "w") as out:
         out.write(text if text.endswith("\n") else f"{text}\n")
     return None

@@ -141,6 +141,7 @@ def fitted(
     if budget is not None:
         budget.node(size(*(slope for slopes in problem.model.slopes for slope in slopes)))
         budget.array((min(columns.rows, LARGE), len(models), len(problem.scalars) + 1))
+        budget.begin()
     with np.errstate(all="ignore"):
         found = _solved(problem, _ticking(options.seconds, began, budget, see))
     found.seconds = time.perf_counter() - began

@@ -76,18 +76,31 @@ _WORDS = {
 }
 
 
+class Unknown(Exception):  # noqa: N818  # no mistake of anybody's
+    """What only a run would tell, met by a check."""
+
+
 class Budget:
-    """The counters of one run; every floor above text counts against the same object."""
+    """The counters of one run; every floor above text counts against the same object.
 
-    __slots__ = ("_deadline", "limits", "nodes", "steps")
+    A `dry` one is for checks: nothing begins that trains, computes a value, writes or draws.
+    """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    __slots__ = ("_deadline", "dry", "limits", "nodes", "steps")
+
+    def __init__(self, limits: Limits | None = None, *, dry: bool = False) -> None:
         self.limits = limits or Limits.trusted()
+        self.dry = dry
         self.restart()
 
     def restart(self) -> None:
         self.nodes = self.steps = 0
         self._deadline = time.monotonic() + self.limits.seconds
+
+    def begin(self) -> None:
+        """Called where what was asked for has been checked, and is done from here on."""
+        if self.dry:
+            raise Unknown
 
     def check(self, name: str, asked: float) -> None:
         """Refuse when a known size is over its limit."""

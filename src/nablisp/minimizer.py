@@ -155,6 +155,7 @@ class _Search:
         check_size([self.surface.loss, *self.surface.slopes], shapes, self.surface.rows, budget)
         self.start = self.surface.vector(params)
         self.bounds = self._bounds(params)
+        budget.begin()
         self.until = None if options.until is None else self._condition(params, columns)
         self.history: dict[str, list[float]] = {n: [] for n in self._recorded()}
         self.ran = ""

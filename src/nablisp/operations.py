@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,11 +78,7 @@ def call_op(
         args = args[: op.arity[0]]
     least, most = op.arity
     if len(args) < least or (most is not None and len(args) > most):
-        if op.name in _OF_ONE:
-            least = 1
-        raise NablispError(
-            "arity", arity_words(op.name, least, most, len(args)), hint=f"{usage(op)}  {op.doc}"
-        )
+        raise _wrong_count(op, len(args))
     options = {name: _option(op, name, value, form) for name, value in options.items()}
     _check_kinds(op, args, form)
     if args and not any([isinstance(arg, Expr) for arg in args]):
@@ -99,16 +95,47 @@ def call_op(
     return node
 
 
+def _wrong_count(op: Op, count: int) -> NablispError:
+    """What to say of too few or too many arguments."""
+    least, most = _counts(op)
+    words = arity_words(op.name, 1 if op.name in _OF_ONE else least, most, count)
+    return NablispError("arity", words, hint=f"{usage(op)}  {op.doc}")
+
+
+def _counts(op: Op) -> tuple[int, int | None]:
+    """How many arguments are written, static ones included."""
+    least, most = op.arity
+    if op.trailing == ("index",):
+        return least, None
+    return (least + 1, least + 1) if op.trailing else (least, most)
+
+
+def check_call(op: Op, count: int, named: Iterable[str], form: List | None = None) -> None:
+    """Refuse a wrong number of arguments, or an unknown keyword, before their values are known."""
+    if count > 2 and op.name in _FROM_THE_LEFT:
+        count = 2
+    op = _meant(op, count)
+    least, most = _counts(op)
+    if count < least or (most is not None and count > most):
+        raise _wrong_count(op, count)
+    for name in named:
+        _known_option(op, name, form)
+
+
 def _option(op: Op, name: str, value: Value, form: List | None) -> Value:
     """A static option as it is kept; the trailing ones have been looked at."""
     if name in op.trailing:
         return value
-    if name not in op.options:
-        known = [o for o in op.options if o not in op.trailing]
-        raise unknown_keyword(name, op.name, known, key_span(form, name))
+    _known_option(op, name, form)
     if name == "keep":
         return expect(value, ("boolean",), ":keep", value_span(form, name))
     return _whole(value, f":{name}", value_span(form, name))
+
+
+def _known_option(op: Op, name: str, form: List | None) -> None:
+    known = [o for o in op.options if o not in op.trailing]
+    if name not in known:
+        raise unknown_keyword(name, op.name, known, key_span(form, name))
 
 
 def _trailing(op: Op, args: Sequence[Value], form: List | None) -> dict[str, Any]:
@@ -122,11 +149,7 @@ def _trailing(op: Op, args: Sequence[Value], form: List | None) -> dict[str, Any
     if op.trailing == ("index",):
         return {"index": tuple(extra)}
     if len(extra) != 1:
-        raise NablispError(
-            "arity",
-            arity_words(op.name, op.arity[0] + 1, op.arity[0] + 1, len(args)),
-            hint=f"{usage(op)}  {op.doc}",
-        )
+        raise _wrong_count(op, len(args))
     return {op.trailing[0]: extra[0]}
 
 

@@ -8,9 +8,12 @@ changed since, Lark computes it anew.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +40,42 @@ def read(text: str, *, name: str = "<input>", budget: Budget | None = None) -> F
         return _parse(source, budget)
 
 
-def _parse(source: Source, budget: Budget) -> Forms:
+def recovered(
+    text: str, *, name: str = "<input>", budget: Budget | None = None
+) -> tuple[Forms, list[tuple[NablispError, str]]]:
+    """The forms of a text, and every mistake in it with the part of the text that it spoils.
+
+    After a mistake a form begins where a line begins with `(`.
+    """
+    budget = budget or Budget()
+    try:
+        return read(text, name=name, budget=budget), []
+    except NablispError as error:
+        if error.kind == "limit":
+            return [], [(error, "")]
+    source = Source(name, text.removeprefix("\ufeff"))
+    wrong = [(_misplaced(source, m.start()), "") for m in re.finditer(_TREACHEROUS, source.text)]
+    starts = [m.start() for m in re.finditer(r"(?m)^\(", source.text)]
+    forms: Forms = []
+    for start, end in pairwise([0, *starts, len(source.text)]):
+        try:
+            forms += _parse(source, budget, start, end)
+        except NablispError as error:
+            if end < len(source.text):
+                error.message = error.message.replace("the text ends", "the next form begins")
+            wrong.append((error, source.text[start:end]))
+    return forms, wrong
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The tokens of a text without a byte order mark, each with what is ignored before it.
+
+    `lastgroup` names the terminal; the last token has none.
+    """
+    return _machine()[0].finditer(text)
+
+
+def _parse(source: Source, budget: Budget, start: int = 0, end: int = sys.maxsize) -> Forms:
     tokens, table = _machine()
     builder = _Builder(source)
     rules = [(made, size, name and getattr(builder, name)) for made, size, name in table.rules]
@@ -45,7 +83,7 @@ def _parse(source: Source, budget: Budget) -> Forms:
     path: list[int] = [0]
     values: list[Any] = []  # for each open bracket, the forms before it and its token
     deepest = 2 * budget.limits.depth
-    for token in tokens.finditer(source.text):
+    for token in tokens.finditer(source.text, start, end):
         terminal = token.lastgroup or "$END"
         while (action := states[path[-1]].get(terminal, 0)) < 0:
             made, size, build = rules[~action]

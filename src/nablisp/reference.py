@@ -24,6 +24,8 @@ from .operations import usage
 from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
 from .prelude import definitions
 from .printer import text
+from .repl.commands import COMMANDS
+from .repl.settings import SETTINGS
 from .results import STATUS
 from .session import Session
 from .values import Primitive
@@ -143,6 +145,12 @@ def _outside() -> Iterator[str]:
     yield "Or a word first; `nablisp WORD --help` lists what it takes."
     rows = ((_code(f"nablisp {word} FILE…"), doc) for word, (_, doc) in cli.COMMANDS.items())
     yield from _table(("command", "what it does"), rows)
+    yield from _section("Commands of the prompt", "`,help` lists them; some take a name or a file.")
+    commands_ = ((_code(row.signature), row.doc) for row in COMMANDS.values())
+    yield from _table(("command", "what it does"), commands_)
+    yield from _section("Settings of the prompt", "`,set` lists them; the default comes first.")
+    settings = ((_code(row.signature), row.doc) for row in SETTINGS.values())
+    yield from _table(("setting", "what it chooses"), settings)
     yield from _section("Exit status")
     yield from _table(("status", "when"), ((_code(n), words) for n, words in EXITS.items()))
 

@@ -20,7 +20,7 @@ STATUS = {
     "patience": "no better for too long; the best parameters are kept",
     "time": "the time was up",
     "stalled": "no progress, and not a minimum that stands alone",
-    "interrupted": "stopped from the keyboard",
+    "interrupted": "stopped from the keyboard; the best parameters so far are kept",
     "diverged": "the loss left all bounds; the best parameters are kept",
 }
 

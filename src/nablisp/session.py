@@ -17,8 +17,8 @@ from .accurate import accurate
 from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
 from .errors import NablispError, Span, nearest
-from .evaluate import ROWS, check_mapped, evaluate
-from .expr import OPS, Expr, Sym
+from .evaluate import ROWS, _lookup, check_mapped, evaluate
+from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
 from .limits import Budget, Limits
 from .options import in_range
@@ -83,6 +83,8 @@ class Session:
         self.classes: dict[str, tuple[str, ...]] = {}
         self.overrides: dict[str, Value] = {}
         """what names mean whatever the program says"""
+        self.results: Mapping[str, Value] = {}
+        """what a shell has shown, under names that everything declared comes before"""
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
@@ -130,8 +132,10 @@ class Session:
         for known in (CONSTANTS, OPS, FUNCTIONS):
             if name in known:
                 return (known[name],)
-        prelude = self.prelude()
-        return (prelude[name],) if name in prelude else None
+        for more in (self.prelude(), self.results):
+            if name in more:
+                return (more[name],)
+        return None
 
     def callable_names(self) -> list[str]:
         """Every name that may stand at the head of a list."""
@@ -262,7 +266,8 @@ class Session:
     ) -> Value:
         """The value of an expression: names given first, then parameters and columns.
 
-        Given one column, all columns come from the call. With `bound` a `rounding.Bounded`.
+        Given one column, all columns come from the call. With `bound` a `rounding.Bounded`. In a
+        check it is Unknown where a parameter occurs, which a run may have moved.
         """
         given = dict(given or {})
         env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
@@ -287,6 +292,12 @@ class Session:
             env[ROWS] = rows
         try:
             known = ChainMap(env, self.columns) if own_columns else env
+            if self.budget.dry and any(name in self.parameters for name in names(root)):
+                if not given:
+                    self.shape(root)
+                for name in names(root):
+                    _lookup(name, known)
+                self.budget.begin()
             if bound:
                 from .rounding import bounded
 

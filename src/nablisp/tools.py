@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from .elaborate import FUNCTIONS, LATER, SPECIAL, Machine, form_row
-from .errors import NablispError, nearest
-from .expr import OPS, Op
+from .elaborate import Machine, form_row
+from .errors import NablispError
 from .files import open_file
-from .forms import String, Symbol
-from .operations import usage
-from .optimizers import METHODS, OPTIMIZERS, SCHEDULES
+from .forms import Keyword, String, Symbol
+from .help import contents, help_text
 from .printer import brief, text
 from .reader import read
 from .saved import script
 from .shapes import show
-from .values import Arguments, Closure, Primitive, Value, expect, kind_of
+from .values import Arguments, expect, kind_of
 
 
 @form_row("help", "(help) or (help name)", "what a name is and does", (0, 1), raw=True)
 def help_(a: Arguments) -> None:
     if not a.given:
-        a.session.write(_contents(a.session))
+        a.session.write(contents(a.session))
         return
     match a.given[0]:
-        case Symbol(name) | String(name):
+        case Symbol(name) | String(name) | Keyword(name) as word:
+            mark = ":" if isinstance(word, Keyword) else ""
             try:
-                a.session.write(help_text(a.session, name))
+                a.session.write(help_text(a.session, mark + name))
             except NablispError as error:
                 raise error.at(a.at(0)) from None
         case other:
@@ -36,86 +35,6 @@ def help_(a: Arguments) -> None:
                 span=other.span,
                 hint="(help) lists what there is",
             )
-
-
-def help_text(session: Any, name: str) -> str:
-    """Signature, doc, derivative, formula, example and source of a name, as far as it has them."""
-    found: Value = SPECIAL.get(name)
-    if name in session.definitions:
-        found = session.definitions[name]
-    if found is None:
-        held = session.find(name)
-        found = held[0] if held else None
-    match found:
-        case Op():
-            return _operation(found)
-        case Primitive():
-            return _lines(found.signature, found.doc, _example(found.example), _rows_of(name))
-        case Closure():
-            return _lines(found.signature, found.doc, found.source.strip())
-        case None:
-            return _unknown(session, name)
-    if name in session.parameters:
-        return f"{name}  a parameter, now {brief(session.parameters[name].value)}"
-    if name in session.columns:
-        return f"{name}  a column of shape {show(session.shapes[name])}"
-    return f"{name}  {kind_of(found)}: {brief(found)}"
-
-
-def _operation(op: Op) -> str:
-    lines = [usage(op), op.doc]
-    partials = [text(slope) for slope in op.slopes]
-    variables = ["x"] if op.arity == (1, 1) else ["x", "y", "z"]
-    for variable, partial in zip(variables, partials, strict=False):
-        lines.append(f"d/d{variable}  {partial}")
-    if op.meaning is not None and len(text(op.meaning)) < 200:
-        lines.append(f"means  {text(op.meaning)}")
-    return _lines(*lines, _example(op.example))
-
-
-def _rows_of(name: str) -> str:
-    """What else a form takes: the rows of its own table."""
-    methods = [f":by {method}  {doc}" for method, doc in METHODS.items()]
-    if name != "train":
-        return "\n".join(methods) if name == "minimize" else ""
-    lines = [f":by {row.name}  {row.doc}" for row in OPTIMIZERS.values()] + methods
-    lines += [f":schedule {signature}" for signature, _ in SCHEDULES.values()]
-    lines.append(" ".join(f":{key}" for key in SPECIAL[name].keywords or ()))
-    return "\n".join(lines)
-
-
-def _example(example: str) -> str:
-    return f"e.g. {example}" if example else ""
-
-
-def _lines(first: str, *rest: str) -> str:
-    return "\n".join([first, *(f"  {line}" for part in rest if part for line in part.splitlines())])
-
-
-def _unknown(session: Any, name: str) -> str:
-    if name in LATER:
-        raise NablispError("unavailable", f"({name} …) {LATER[name]}")
-    close = nearest(name, [*session.callable_names(), *session.parameters, *session.columns])
-    raise NablispError(
-        "unbound-name",
-        f"nothing is called {name}",
-        hint=f"did you mean {close}?" if close else "(help) lists what there is",
-    )
-
-
-def _contents(session: Any) -> str:
-    def listed(names: Any) -> str:
-        return " ".join(names)
-
-    return "\n".join(
-        (
-            "forms:      " + listed(SPECIAL),
-            "functions:  " + listed(FUNCTIONS),
-            "operations: " + listed(OPS),
-            "prelude:    " + listed(session.prelude()),
-            "(help name) says more",
-        )
-    )
 
 
 @form_row("env", "(env)", "what is declared, with shapes and values", (0, 0))
@@ -151,7 +70,7 @@ def load(a: Arguments) -> Machine:
             hint="a script cannot load itself",
         )
     try:
-        forms = source_forms(a.session, name)
+        forms = read(source_text(a.session, name), name=name, budget=a.session.budget)
     except NablispError as error:
         raise error.at(a.at(0)) from None
     loading.append(name)
@@ -163,17 +82,16 @@ def load(a: Arguments) -> Machine:
     return None
 
 
-def source_forms(session: Any, name: str) -> list[Any]:
-    """The forms of a script under the session's root."""
+def source_text(session: Any, name: str) -> str:
+    """The text of a script under the session's root."""
     with open_file(session.root, name, "rb") as file:
-        data = file.read()
+        data: bytes = file.read()
     try:
-        source = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NablispError(
             "file", f"{name} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8"
         ) from None
-    return read(source, name=name, budget=session.budget)
 
 
 @form_row(
@@ -182,6 +100,7 @@ def source_forms(session: Any, name: str) -> list[Any]:
     "write the session as a script that runs again: "
     "parameters at their current values, columns in full, those of Parquet and Arrow by their file",
     (1, 1),
+    acts=True,
 )
 def save(a: Arguments) -> None:
     name = expect(a.given[0], ("string",), "what save writes", a.at(0))

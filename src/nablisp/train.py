@@ -189,6 +189,7 @@ class _Run:
         self.ends = self.recipe.ends()
         self.whole = self.recipe.whole
         step, self.state = self.recipe.step()
+        budget.begin()
         shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
         self.stepper = backends.iterate(
             step,
@@ -432,6 +433,7 @@ class _Run:
         """The rates that the curvature at the start advises; with care where it may change."""
         from .advice import CAUTION, advice_at
 
+        self.budget.begin()
         advice = advice_at(self.surface, self.surface.vector(self.start))
         if advice is None or not advice.highest > 0:
             raise NablispError(

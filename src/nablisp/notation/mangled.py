@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from ..errors import NablispError, visible
 
+_FUNCTION = re.compile(r"formula|(?!v_|nl_|.*_[rt]$)[a-z][a-z0-9]*(_[a-z0-9]+)+")
+"""Like no name of C's library (size_t, lgamma_r), no argument and no helper function."""
+
 
 def mangled(names: Iterable[str], before: str) -> dict[str, str]:
     """`before` and what is left of each name in ASCII; numbered where two would meet.
@@ -28,13 +31,12 @@ def mangled(names: Iterable[str], before: str) -> dict[str, str]:
 
 def comment(name: str) -> str:
     """A name inside a comment, which it cannot end."""
-    shown = visible(name).replace("*/", "*\u200b/")
-    return re.sub(r"[^ -~]|[\\?]|(?<=\*)/|(?<=/)\*", lambda m: f"<{ord(m[0][0]):x}>", shown)
+    return re.sub(r"[^ -~]|[\\?]|(?<=\*)/|(?<=/)\*", lambda m: f"<{ord(m[0]):x}>", name)
 
 
 def function_name(name: str) -> str:
     """What the function shall be called, if nothing else is; NablispError "name" otherwise."""
-    if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|formula", name) and not name.startswith("v_"):
+    if _FUNCTION.fullmatch(name):
         return name
     raise NablispError(
         "name",

@@ -17,7 +17,15 @@ from ..shapes import ROWS, ShapeEnv
 from .mangled import comment, function_name, mangled
 
 _KEYWORDS = {"axis": "axis", "keep": "keepdims"}
-_DEFAULTS = {"axis": "0", "keep": "False", "start": "0", "stop": "None", "index": "()"}
+_DEFAULTS = {
+    "axis": "0",
+    "keep": "False",
+    "start": "0",
+    "stop": "None",
+    "before": "0",
+    "after": "0",
+    "index": "()",
+}
 
 
 def python(
@@ -77,7 +85,8 @@ class _Writer:
                 settings["axis"] = "None"
             settings |= {key: repr(value) for key, value in options.items()}
             settings |= {"args": ", ".join(parts)} | dict(zip("xyz", parts, strict=False))
-            return op.python.format(**settings)
+            text: str = op.python.format(**settings)
+            return text
         if op.arity[1] is None and op.shape is None:
             if not parts:
                 return _number(op.identity or 0)
