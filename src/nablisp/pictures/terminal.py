@@ -41,6 +41,8 @@ _PLAIN_MARKERS = "ox#%"
 _PLAIN_LINES = "*+-~:.=@"
 _DASHES = ((1,), (1, 1, 1, 1, 0, 0, 0), (1, 0, 0), (1, 1, 1, 1, 1, 0, 0, 1, 0, 0))
 """Without colour the lines of a picture are told by their dashes, in dots."""
+_FLOORS = {Contours: 0, Band: 0, Line: 1, Points: 2}
+"""What lies over what."""
 _HEIGHTS = 9
 """Contour lines of a surface: so many as characters can tell."""
 _ASCII = str.maketrans("│┤└┬─", "||++-")
@@ -87,7 +89,7 @@ def _panel(
     bottom = next(k for k, line in enumerate(frame) if "└" in line)
     left = frame[bottom].index("└") + 1
     canvas = _Canvas(width - left, bottom, x, y, pen)
-    for part in sorted(figure.series, key=lambda part: not isinstance(part, (Band, Contours))):
+    for part in sorted(figure.series, key=lambda part: _FLOORS[type(part)]):
         canvas.draw(part)
     if not fine:
         frame = tuple(line.translate(_ASCII) for line in frame)
