@@ -34,9 +34,8 @@ AROUND = 1.3
 @form_row(
     "plot",
     '(plot e … :over (x -4 4) :to "file.png")',
-    "a picture of formulas over a column or a range, with the data that a model was trained on; of "
-    "columns; of a result: loss curve, or fit with bands and residuals; contours over two names, "
-    "with the path of a run: (plot loss r); in the terminal, or to a png, svg or pdf file",
+    "a picture: formulas over a column or a range, a model with its data; columns; a result: loss "
+    "curve, or fit with bands; (plot loss r): contours and the path; :to a png, svg or pdf file",
     (1, None),
     raw=True,
     keywords=("over", "to", "title", "log"),
@@ -61,8 +60,8 @@ def plot(a: Arguments) -> Machine:
 @form_row(
     "animate",
     '(animate r e … :over (x -4 4) :to "line.gif")',
-    "a run as it went: the formulas given, or the model and its target, from the recorded history; "
-    "in the terminal, or to a gif or mp4 file",
+    "a run of train or minimize as it went: the formulas given, else the model and its target in "
+    "the loss; :to a gif or mp4 file",
     (1, None),
     raw=True,
     keywords=("over", "to", "title"),

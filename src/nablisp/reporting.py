@@ -25,6 +25,7 @@ def report(a: Arguments) -> None:
 
     name = expect(a.named.get("to", "report.html"), ("string",), ":to", a.at("to"))
     title = expect(a.named.get("title", name), ("string",), ":title", a.at("title"))
+    a.session.budget.begin()
     if not a.given and not a.session.runs:
         raise NablispError(
             "value",

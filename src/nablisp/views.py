@@ -27,6 +27,8 @@ GRID = 241
 """Points of a curve."""
 MARGIN = 0.06
 """What an axis shows beyond the data, as a share of their range."""
+NEAR = 0.25
+"""How far the frame goes to show where a model starts, as a share of its targets' range."""
 LABEL = 40
 """Characters of a formula that labels itself; a longer one is called by its role."""
 
@@ -137,7 +139,10 @@ class Scene:
                     label = ""
                 self.still.append(Points(x, target, label, 2 * k))
             self.x_label, self.y_label = self.axis, ""
-        self.high = widened(heights)
+        low, high = widened(heights)
+        far = NEAR * (high - low)
+        start = np.concatenate(self._rows_of(self.models, self.grid))
+        self.high = widened(np.concatenate([heights, np.clip(start, low - far, high + far)]))
 
     def figure(self, params: Mapping[str, Any], title: str = "") -> Figure:
         """The picture for these parameters; those not given are where they started."""

@@ -76,25 +76,25 @@ def styled() -> Iterator[None]:
         yield
 
 
-def layout(figure: Figure, size: tuple[float, float] = SIZE) -> Any:
-    """The figure as one of matplotlib's."""
+def layout(figure: Figure, size: tuple[float, float] = SIZE, legend: str = "best") -> Any:
+    """The figure as one of matplotlib's, its legend in a corner or where it hides least."""
     from matplotlib.figure import Figure as Plan
 
     lower = figure.below
     width, height = size
     plan = Plan((width, height + (1.4 if lower else 0)), layout="constrained")
     if lower is None:
-        _panel(plan.subplots(), figure)
+        _panel(plan.subplots(), figure, legend)
         return plan
     upper_axes, lower_axes = plan.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    _panel(upper_axes, figure)
+    _panel(upper_axes, figure, legend)
     upper_axes.set_xlabel("")
-    _panel(lower_axes, lower)
+    _panel(lower_axes, lower, legend)
     plan.align_ylabels()
     return plan
 
 
-def _panel(axes: Any, figure: Figure) -> None:
+def _panel(axes: Any, figure: Figure, legend: str) -> None:
     """One frame with all that is in it."""
     from matplotlib.ticker import MaxNLocator
 
@@ -112,7 +112,7 @@ def _panel(axes: Any, figure: Figure) -> None:
     axes.set_title(_text(figure.title))
     labels = [part.label for part in figure.series if part.label]
     if labels and not (len(labels) == 1 and labels[0] == figure.y_label):
-        axes.legend(loc="best")
+        axes.legend(loc=legend)
 
 
 def _draw(axes: Any, part: Series, shades: set[int]) -> None:
@@ -120,7 +120,7 @@ def _draw(axes: Any, part: Series, shades: set[int]) -> None:
     match part:
         case Line(x, y, label=label, color=shade, marked=marked):
             under = shade % 2 == 0 and shade + 1 in shades
-            width = 1.2 if marked or shade == GREY else 4.0 if under else 2.0
+            width = 1.2 if marked or shade == GREY else 3.6 if under else 2.0
             look = {"marker": "o", "markersize": 3.5} if marked else {}
             look |= {"color": _ink(shade), "linewidth": width, "zorder": 3}
             axes.plot(x, y, label=_name(label), **look)

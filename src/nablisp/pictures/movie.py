@@ -9,8 +9,10 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import NablispError
-from ..figure import Movie
+from ..figure import Line, Movie, Points
 from .files import layout, styled
 
 if TYPE_CHECKING:
@@ -24,6 +26,17 @@ HELD = 1.5
 """Seconds that the last frame stays."""
 COLORS = 64
 ENDINGS = tuple(DPI)
+CORNERS = {
+    "upper left": (0, 1),
+    "upper right": (1, 1),
+    "lower right": (1, 0),
+    "lower left": (0, 0),
+    "center right": (1, 0.5),
+    "center left": (0, 0.5),
+    "upper center": (0.5, 1),
+    "lower center": (0.5, 0),
+}
+"""Places of a legend in shares of its frame."""
 
 
 def film(movie: Movie, ending: str, budget: Budget) -> bytes:
@@ -33,14 +46,14 @@ def film(movie: Movie, ending: str, budget: Budget) -> bytes:
 
 def _images(movie: Movie, dpi: int, budget: Budget) -> Iterator[Any]:
     """The frames as images of Pillow, one size all."""
-    from PIL import Image
-
     with styled():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
 
+        corner = _corner(movie)
         for figure in movie.frames:
             budget.clock()
-            plan = layout(figure, SIZE)
+            plan = layout(figure, SIZE, corner)
             canvas: Any = FigureCanvasAgg(plan)
             plan.set_dpi(dpi)
             canvas.draw()
@@ -49,14 +62,40 @@ def _images(movie: Movie, dpi: int, budget: Budget) -> Iterator[Any]:
             ).convert("RGB")
 
 
+def _corner(movie: Movie) -> str:
+    """The place that the curves and points of all frames leave freest: there the legend stays."""
+    labels = [part.label for part in movie.frames[0].series if part.label]
+    wide = min(0.9, 0.2 + 0.017 * max(map(len, labels), default=0))
+    high = 0.05 + 0.1 * len(labels)
+    hidden = dict.fromkeys(CORNERS, 0)
+    for figure in movie.frames:
+        x, y = figure.axes()
+        for part in figure.series:
+            if not isinstance(part, Line | Points):
+                continue
+            weight = 1 if isinstance(part, Line) else 10
+            across, up = x.place(part.x), y.place(part.y)
+            for name, (right, top) in CORNERS.items():
+                left, low = right * (1 - wide), top * (1 - high)
+                within = (left <= across) & (across <= left + wide)
+                within &= (low <= up) & (up <= low + high)
+                hidden[name] += weight * int(within.sum())
+    return min(hidden, key=hidden.__getitem__)
+
+
 def _gif(movie: Movie, budget: Budget) -> bytes:
     """One palette for all frames, so that what stands still costs nothing."""
+    from PIL import Image
+
     images = list(_images(movie, DPI["gif"], budget))
     first, last = images[0], images[-1]
     both = first.copy().resize((first.width, 2 * first.height))
     both.paste(first, (0, 0))
     both.paste(last, (0, first.height))
-    palette = both.quantize(COLORS)
+    colors = np.array(both.quantize(COLORS).getpalette()).reshape(-1, 3)
+    colors[(colors > 240).all(1)] = 255  # the ground is white, not nearly so
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colors.ravel().tolist())
     frames = [image.quantize(palette=palette, dither=0) for image in images]
     turn = round(1000 / movie.rate)
     into = io.BytesIO()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -40,6 +41,8 @@ _PLAIN_MARKERS = "ox#%"
 _PLAIN_LINES = "*+-~:.=@"
 _DASHES = ((1,), (1, 1, 1, 1, 0, 0, 0), (1, 0, 0), (1, 1, 1, 1, 1, 0, 0, 1, 0, 0))
 """Without colour the lines of a picture are told by their dashes, in dots."""
+_FLOORS = {Contours: 0, Band: 0, Line: 1, Points: 2}
+"""What lies over what."""
 _HEIGHTS = 9
 """Contour lines of a surface: so many as characters can tell."""
 _ASCII = str.maketrans("│┤└┬─", "||++-")
@@ -59,15 +62,23 @@ def drawn(figure: Figure, width: int, height: int, color: bool, fine: bool | Non
         fine = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     if width < SMALLEST[0] or height < SMALLEST[1]:
         return _cut(visible(figure.text), width)
-    lower: list[str] = []
-    if figure.below is not None and height >= 2 * SMALLEST[1]:
-        share = max(SMALLEST[1], height // 3)
-        lower, height = _panel(figure.below, width, share, color, fine), height - share
-    return "\n".join(_panel(figure, width, height, color, fine) + lower)
+    if figure.below is None or height < 2 * SMALLEST[1]:
+        return "\n".join(_panel(figure, width, height, color, fine)[0])
+    share = max(SMALLEST[1], height // 3)
+    panels = (replace(figure, x_label=""), height - share), (figure.below, share)
+    margins = [_panel(part, width, rows, color, fine)[1] for part, rows in panels]
+    lines = []
+    for (part, rows), margin in zip(panels, margins, strict=True):  # one axis under the other
+        more = max(margins) - margin
+        found, _ = _panel(part, width - more, rows, color, fine)
+        lines += [" " * more + line for line in found]
+    return "\n".join(lines)
 
 
-def _panel(figure: Figure, width: int, height: int, color: bool, fine: bool) -> list[str]:
-    """One frame with its head, line by line."""
+def _panel(
+    figure: Figure, width: int, height: int, color: bool, fine: bool
+) -> tuple[list[str], int]:
+    """One frame with its head, line by line, and the width of what is left of it."""
     x, y = figure.axes()
     lines = [part.color for part in figure.series if isinstance(part, Line)]
     pen = _Pen(color, fine, tuple(dict.fromkeys(lines)))
@@ -78,12 +89,12 @@ def _panel(figure: Figure, width: int, height: int, color: bool, fine: bool) -> 
     bottom = next(k for k, line in enumerate(frame) if "└" in line)
     left = frame[bottom].index("└") + 1
     canvas = _Canvas(width - left, bottom, x, y, pen)
-    for part in sorted(figure.series, key=lambda part: not isinstance(part, (Band, Contours))):
+    for part in sorted(figure.series, key=lambda part: _FLOORS[type(part)]):
         canvas.draw(part)
     if not fine:
         frame = tuple(line.translate(_ASCII) for line in frame)
     inside = [line[:left] + row for line, row in zip(frame, canvas.rows(), strict=False)]
-    return [*head, *inside, *frame[bottom:]]
+    return [*head, *inside, *frame[bottom:]], left
 
 
 def _placed(axis: Axis, count: int) -> Ticks:
@@ -152,7 +163,8 @@ def _frame(width: int, height: int, x: Ticks, y: Ticks, label: str) -> tuple[str
             figure.axes(False, axis=name, side=side)
             places, texts = zip(*ticks, strict=True) if ticks else ((), ())
             figure.ruler(name).lim(0, 1).ticks(list(places), list(texts))
-        figure.label(label, "x")
+        if label:
+            figure.label(label, "x")
         text = plotext.uncolorize(figure.build().string())
     finally:  # what others draw with plotext finds it as it was
         figure.clear()
