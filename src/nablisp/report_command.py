@@ -10,9 +10,8 @@ from typing import Any
 
 from .commands import DIVERGED, FINE, INTERRUPTED, MISTAKE, decoded, os_words, wrong_use
 from .errors import NablispError, Source, draw, visible
-from .pictures.page import Page, Shown
+from .pictures.page import Page, Shown, size_words
 from .reader import read
-from .reporting import size_words
 from .session import Session
 
 

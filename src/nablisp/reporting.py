@@ -37,7 +37,7 @@ def report(a: Arguments) -> None:
     programs = [a.form.span.source] if a.form.span is not None else []
     page = Page(title, programs, shown or [Shown("", (), [run]) for run in a.session.runs])
     try:
-        save(a.session, name, page.html())
+        _save(a.session, name, page.html())
     except NablispError as error:
         raise error.at(a.at("to")) from None
 
@@ -48,8 +48,10 @@ def _written(a: Arguments, which: int) -> str:
     return span.text if span is not None else text(a.given[which])
 
 
-def save(session: Any, name: str, html: str) -> None:
+def _save(session: Any, name: str, html: str) -> None:
     """Write a page under the session's root, and say so."""
+    from .pictures.page import size_words
+
     data = html.encode()
     try:
         with open_file(session.root, name, "wb") as file:
@@ -57,8 +59,3 @@ def save(session: Any, name: str, html: str) -> None:
     except OSError as error:
         raise NablispError("file", f'"{name}" cannot be written: {error.strerror}') from None
     session.note(f"{name}: {size_words(len(data))}")
-
-
-def size_words(count: int) -> str:
-    """Bytes as people say them."""
-    return f"{count / 1000:,.0f} KB" if count >= 10_000 else f"{count:,} bytes"

@@ -84,6 +84,11 @@ def _is_run(value: Any) -> bool:
     return isinstance(value, Result | FitResult)
 
 
+def size_words(count: int) -> str:
+    """Bytes as people say them."""
+    return f"{count / 1000:,.0f} KB" if count >= 10_000 else f"{count:,} bytes"
+
+
 _DOCUMENT = Template("""\
 <!DOCTYPE html>
 <html lang="en">
