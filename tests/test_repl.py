@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nablisp.repl.pasted import pasted, unprompted
 from nablisp.repl.settings import SETTINGS, read_settings, write_setting
 from nablisp.repl.signature import REMINDER, cut, signature
 from nablisp.repl.wrapped import wrapped
+from nablisp.results import Progress
 
 FINISHED = [
     ("", True, 0),
@@ -79,7 +81,7 @@ SUGGESTED = [
     ("(define-d", "define-derivative"),
     ("(+ log1", "log10 log1p"),
     ("my-", "my-column my-parameter"),
-    ("(train loss :w", ":weight-decay :wrt"),
+    ("(train loss :w", ":watch :weight-decay :wrt"),
     ("(sum X :", ":axis :keep"),
     ("(f :", ""),
     ("(train (f x) :sch", ":schedule"),
@@ -425,10 +427,11 @@ def test_the_session_survives(
 def test_a_stopped_run_stops_the_line(
     shell: Prompt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(progress: object) -> None:
-        raise KeyboardInterrupt
+    def interrupt(seen: object) -> None:
+        if isinstance(seen, Progress):
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(shell.session, "watch", interrupt)
+    monkeypatch.setattr(shell.session, "watch", lambda asked: nullcontext(interrupt))
     assert shell.entry("(params m) (train (** (- m 1) 2) :steps 9) (+ 1 1)")
     out, _ = capsys.readouterr()
     assert "the best parameters so far are kept" in out
