@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .accurate import accurate
+from .columns import Columns
 from .errors import NablispError
 from .evaluate import ROWS, evaluate
 from .expr import Expr, names
@@ -19,7 +20,7 @@ from .figure import Contours, Figure, Line, Points, Series, Vector
 from .limits import Budget
 from .printer import brief
 from .shapes import shape_of, show
-from .views import GRID, reduces, spread, thinned, widened
+from .views import GRID, NEAR, reduces, spread, thinned, widened
 
 FIELD = 91
 """Points of a surface along each side, where rows are few."""
@@ -50,8 +51,8 @@ class Drawn(NamedTuple):
 class Curves:
     """What formulas look like over an axis, for given parameters, in a frame that stays.
 
-    `env` holds the values of parameters, `columns` the columns; without a `name` the axis counts
-    the rows. NablispError for names without a value and for shapes that are no curve.
+    `env` holds the values of parameters, `columns` the columns; without an `axis` rows are
+    counted. NablispError for names without a value and for shapes that are no curve.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Curves:
         parts: Sequence[Drawn],
         axis: Range | None,
         env: Mapping[str, Any],
-        columns: Mapping[str, Any],
+        columns: Columns,
         budget: Budget,
     ) -> None:
         self.parts, self.axis, self.budget = parts, axis, budget
@@ -127,12 +128,12 @@ class Curves:
         if kind == "step":
             nodes = accurate(*roots)
             heights = np.empty((len(roots), GRID))
-            held = {**self.held, ROWS: float(_length(self.columns))}
+            held = {**self.held, ROWS: float(self.columns.rows or 1)}
             for i, x in enumerate(self.grid):
                 self.budget.clock()
                 heights[:, i] = evaluate(nodes, {**env, **held, name: float(x)})
             return list(heights)
-        rows = _length(self.columns)
+        rows = self.columns.rows or 1
         made = [root for root in roots if isinstance(root, Expr)]
         computed = iter(_numbers(made, {**env, **self.held, ROWS: float(rows)}, rows))
         return [
@@ -167,15 +168,12 @@ class Curves:
             found = [_cut(part, high) for part in found]
         return Figure(tuple(found), title, self.label, self.y_label, self.over, high)
 
-    def fix(self, moving: set[str], *ends: Mapping[str, Any]) -> None:
-        """Let the frame hold what does not move, and what does as it looks in the end."""
-        start, *_, end = (self.values(params) for params in ends)
-        still = [
-            y
-            for part, y in zip(self.parts, end, strict=True)
-            if not (isinstance(part.value, Expr) and moving & set(names(part.value)))
-        ]
-        self.high = widened(np.concatenate(end + (still or start)))
+    def fix(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> None:
+        """Let the frame hold how all looks in the end, and how it starts as far as that is near."""
+        start, end = (np.concatenate(self.values(params)) for params in (first, last))
+        low, high = widened(end)
+        far = NEAR * (high - low)
+        self.high = widened(np.concatenate([end, np.clip(start, low - far, high + far)]))
 
     def heights(self, params: Mapping[str, Any]) -> Vector:
         """Where everything is, in units of the frame's height."""
@@ -185,7 +183,7 @@ class Curves:
 
 
 def surface(
-    e: Expr, x: Range, y: Range, env: Mapping[str, Any], columns: Mapping[str, Any], budget: Budget
+    e: Expr, x: Range, y: Range, env: Mapping[str, Any], columns: Columns, budget: Budget
 ) -> Contours:
     """A formula's values over two names; NablispError "shape" where it is no single number."""
     inside = names(e)
@@ -203,10 +201,10 @@ def surface(
             f"{brief(e)} has shape {show(shape)}, and contours are of one number",
             hint="wrap it in mean or sum",
         )
-    rows = max(1, _length(held))
-    side = int(np.clip(np.sqrt(WORK / rows), 15, FIELD))
+    rows = columns.rows or 1
+    side = int(np.clip(np.sqrt(WORK / (rows if held else 1)), 15, FIELD))
     across, along = (np.linspace(r.low or 0.0, r.high or 0.0, side) for r in (x, y))
-    node, known = accurate(e), {**env, **held, ROWS: float(_length(columns))}
+    node, known = accurate(e), {**env, **held, ROWS: float(rows)}
     z = np.empty((side, side))
     for i, v in enumerate(along):
         for j, u in enumerate(across):
@@ -217,10 +215,6 @@ def surface(
 
 def _numbers(roots: Sequence[Expr], env: Mapping[str, Any], rows: int) -> list[Vector]:
     return [np.broadcast_to(np.asarray(v, float), rows) for v in evaluate(accurate(*roots), env)]
-
-
-def _length(columns: Mapping[str, Any]) -> int:
-    return len(columns[next(iter(columns))]) if columns else 1
 
 
 def _bulk(series: Sequence[Series]) -> tuple[float, float] | None:

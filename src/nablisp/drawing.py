@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from .curves import Curves, Drawn, Range, surface
 from .elaborate import Application, Machine, form_row
 from .errors import NablispError
 from .expr import Expr, Sym, as_expr, names
-from .figure import Figure, Line, Movie, Series
+from .figure import Band, Contours, Figure, Line, Movie, Series
 from .files import open_file
 from .forms import Form, List, Symbol
 from .pictures.scenes import fitted
@@ -27,6 +27,8 @@ FRAMES = 48
 """Pictures of a movie, at most."""
 RATE = 8.0
 """Pictures a second."""
+GROWN = 10
+"""How many times its start a loss may have grown on a path that is shown whole."""
 AROUND = 1.3
 """How far contours go beyond a path of descent, as a share of its length."""
 
@@ -261,12 +263,11 @@ def _no_axis(a: Arguments, what: str, name: str = "x") -> NablispError:
 
 def _check_visible(a: Arguments, figure: Figure) -> None:
     """Refuse a picture of nothing."""
-    for part in figure.series:
-        heights = getattr(part, "y", None) if not hasattr(part, "z") else part.z
-        if heights is not None and np.any(
-            np.isfinite(heights) & ((heights > 0) | (not figure.y_log))
-        ):
-            return
+    drawn = [part for part in figure.series if not isinstance(part, Band)]
+    heights = [np.ravel(part.z if isinstance(part, Contours) else part.y) for part in drawn]
+    every = np.concatenate(heights)
+    if np.any(np.isfinite(every) & ((every > 0) | (not figure.y_log))):
+        return
     raise NablispError(
         "value",
         "there is nothing to draw: no value is finite" + (" and positive" if figure.y_log else ""),
@@ -389,7 +390,7 @@ def _contours(a: Arguments, loss: Expr, values: Sequence[Value], over: Sequence[
     runs = [value for value in values if isinstance(value, Result)]
     forms = [a.given[k] for k, value in enumerate(values) if isinstance(value, Result)]
     paths = [states(run)[1] for run in runs]
-    x, y = over if len(over) == 2 else _around(a, runs, paths)
+    x, y = over if len(over) == 2 else _around(a, runs)
     for path in paths:
         for name in (x.name, y.name):
             if name not in path[0]:
@@ -400,8 +401,8 @@ def _contours(a: Arguments, loss: Expr, values: Sequence[Value], over: Sequence[
                     hint=f"it moved {', '.join(path[0])}",
                 )
     held = {n: p.value for n, p in session.parameters.items()}
-    for path in paths:
-        held.update(path[-1])
+    for run in runs:
+        held.update(run.params)
     series: list[Series] = [surface(loss, x, y, held, session.columns, session.budget)]
     for k, path in enumerate(paths):
         at = np.array([[state[x.name], state[y.name]] for state in path], float)
@@ -418,10 +419,11 @@ def _contours(a: Arguments, loss: Expr, values: Sequence[Value], over: Sequence[
     )
 
 
-def _around(
-    a: Arguments, runs: Sequence[Result], paths: Sequence[Sequence[Mapping[str, Any]]]
-) -> list[Range]:
-    """The two names that moved, and ranges around the ends of their ways that hold these."""
+def _around(a: Arguments, runs: Sequence[Result]) -> list[Range]:
+    """The two names that moved, and ranges around where they ended that hold their ways.
+
+    Of a run that diverged, the way as long as the loss had not grown much.
+    """
     moved = list(dict.fromkeys(name for run in runs for name in run.params))
     if len(moved) != 2 or any(np.ndim(run.params.get(n, 0)) for run in runs for n in moved):
         raise NablispError(
@@ -430,11 +432,17 @@ def _around(
             span=a.form.span,
             hint=f":over (({moved[0]} -4 4) ({moved[-1]} -4 4))",
         )
+    seen = [
+        state
+        for run in runs
+        for step, state in zip(*states(run), strict=True)
+        if run.history["loss"][step] <= GROWN * run.first_loss
+    ]
     found = []
     for name in moved:
-        way = np.array([state[name] for path in paths for state in path], float)
-        end = float(paths[-1][-1][name])
-        far = AROUND * float(np.max(np.abs(way - end))) or 0.5 * abs(end) or 0.5
+        way = np.array([state[name] for state in seen], float)
+        end = float(runs[-1].params[name])
+        far = AROUND * float(np.max(np.abs(way - end), initial=0.0)) or 0.5 * abs(end) or 0.5
         found.append(Range(name, end - far, end + far))
     return found
 
@@ -450,7 +458,7 @@ def _frames(
     if values:
         scene: Any = _curves(a, values, over)
         steps, path = states(result)
-        scene.fix(set(result.params), path[0], path[-1])
+        scene.fix(path[0], result.params)
     else:
         scene = result.view.scene if result.view else None
         if scene is None:

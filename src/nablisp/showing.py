@@ -10,6 +10,8 @@ from .figure import Figure, Movie
 
 WIDE, HIGH = 110, 32
 """Columns and lines of a picture, at most: a larger one reads no better."""
+ROOM = 3
+"""Lines left to what was typed, the next prompt and what stands under it."""
 
 
 def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
@@ -21,8 +23,8 @@ def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
 
     fine = "utf" in (getattr(stream, "encoding", None) or "").lower()
     on_terminal = stream.isatty()
-    columns, lines = shutil.get_terminal_size() if on_terminal else (80, 25)
-    width, height = min(columns, WIDE), min(lines - 1, HIGH)
+    columns, lines = shutil.get_terminal_size() if on_terminal else (80, 24 + ROOM)
+    width, height = min(columns, WIDE), min(lines - ROOM, HIGH)
     frames = [value] if isinstance(value, Figure) else list(value.frames)
     if isinstance(value, Movie) and on_terminal:
         try:

@@ -257,13 +257,14 @@ def _apart(way: Vector, least: float) -> list[int]:
 class Recorded(Sequence[Mapping[str, Any]]):
     """The scalar parameters before each step of a run, made when they are asked for."""
 
-    def __init__(self, history: Mapping[str, Vector], moving: Collection[str]) -> None:
-        self.history, self.moving = history, moving
+    def __init__(self, history: Mapping[str, Vector], moving: Collection[str], length: int) -> None:
+        self.history, self.moving, self.length = history, moving, length
 
     def __len__(self) -> int:
-        return len(self.history["loss"])
+        return self.length
 
     def __getitem__(self, k: Any) -> Any:
+        k = range(self.length)[k]
         return {name: float(self.history[name][k]) for name in self.moving}
 
 
@@ -274,7 +275,8 @@ def states(result: Any) -> tuple[Sequence[int], Sequence[Mapping[str, Any]]]:
     """
     history, moving = result.history, result.params
     if all(name in history for name in moving):
-        return range(len(history["loss"])), Recorded(history, moving)
+        count = min(len(history["loss"]), result.steps + 1)
+        return range(count), Recorded(history, moving, count)
     if result.snapshots:
         return [step for step, _ in result.snapshots], [at for _, at in result.snapshots]
     raise NablispError(

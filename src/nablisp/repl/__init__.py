@@ -28,7 +28,9 @@ from prompt_toolkit.styles import Style
 
 from .. import __version__
 from ..errors import NablispError, draw, visible
+from ..figure import Figure, Movie
 from ..highlight import NablispLexer
+from ..showing import show_picture
 from ..shown import painted, wants_color
 from ..values import Value
 from .beside import beside
@@ -160,7 +162,10 @@ class Prompt:
                 return
 
     def _show_value(self, value: Value) -> None:
-        """A value; with a formula, what it comes to here."""
+        """A value; with a formula, what it comes to here; of a picture, the picture."""
+        if isinstance(value, Figure | Movie):
+            show_picture(value, sys.stdout, self._colored(sys.stdout))
+            return
         shown = visible(self.session.text(value))
         now = beside(self.session, value) if self.settings["values"] else ""
         print(f"{shown}  ; {visible(now)}" if now else shown, flush=True)
