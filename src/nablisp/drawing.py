@@ -51,6 +51,7 @@ def plot(a: Arguments) -> Machine:
     over = yield from _over(a)
     values = yield from _values(a, over)
     figure = _figure(a, values, over)
+    a.session.budget.begin()
     if options.get("title"):
         figure = replace(figure, title=options["title"])
     if options.get("log"):
@@ -84,6 +85,7 @@ def animate(a: Arguments) -> Machine:
             hint="(define r (train loss)) (animate r)",
         )
     values = (yield from _values(a, over, 1))[1:]
+    a.session.budget.begin()
     movie = Movie(tuple(_frames(a, result, values, over, options.get("title", ""))), RATE)
     return movie if ending is None else _written(a, film(movie, ending, a.session.budget))
 
