@@ -79,7 +79,8 @@ def test_what_runs_is_clean(path: Path) -> None:
 def test_nothing_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (
         LINE + '(print 1) (help) (env) (save "x.gd") (train loss :steps 1e15) (time (train loss))'
-        '(export loss :to "x.c")'
+        '(export loss :to "x.c") (report loss :to "x.html")'
+        '(plot loss :over ((m 0 1) (b 0 1)) :to "x.png") (animate (train loss) :to "x.gif")'
     )
     assert not problems(text, root=tmp_path)
     assert not list(tmp_path.iterdir())

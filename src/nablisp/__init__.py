@@ -65,8 +65,10 @@ _LAZY = {
     "Session": "session",
     "advise": "advice",
     "fit": "fitter",
+    "load_ipython_extension": "jupyter",
     "minimize": "minimizer",
     "open_data": "data",
+    "unload_ipython_extension": "jupyter",
 }
 
 

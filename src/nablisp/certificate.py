@@ -161,22 +161,24 @@ class FitResult:
         rows = [("", "estimate", "± standard error")]
         for i, name in enumerate(self.names):
             shown = element(float(f"{self.estimates[i]:.{DIGITS}g}") + 0.0)
-            rows.append((name, shown, self._error(name)))
+            rows.append((name, shown, self.error(name)))
         lines += [f"  {line}" for line in columns_of(rows)]
-        lines += [f"  {line}" for line in self._summary()]
+        lines += [f"  {line}" for line in self.summary()]
         lines += [f"  {line}" for note in self.remarks for line in note.splitlines()]
         meaning = MEANING.get(self.status, STATUS[self.status])
         lines.append(f"  {self.status}: {meaning}; {self.seconds:.3f} s")
         return "\n".join(lines)
 
-    def _error(self, name: str) -> str:
+    def error(self, name: str) -> str:
+        """The standard error of a parameter in digits, or why it has none."""
         if name in self.bounds:
             return "at its bound"
         if self.se is None:
             return ""
         return "not determined" if np.isinf(self.se[name]) else f"{self.se[name]:.5g}"
 
-    def _summary(self) -> list[str]:
+    def summary(self) -> list[str]:
+        """How well it fits, what hangs together, and how good the point is: a line each."""
         free = f"{self.dof} degree{'' if self.dof == 1 else 's'} of freedom"
         parts = [f"{self.known.measure} {self.sd:.6g}"] if self.sd is not None else []
         if self.r2 is not None:
@@ -208,6 +210,11 @@ class FitResult:
 
     def __str__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)
 
 
 def _rounded(value: float, figures: int) -> Expr:

@@ -32,6 +32,7 @@ COMMANDS = {
     "check": ("checker", "say every problem, without running"),
     "fmt": ("formatter", "lay out, in place"),
     "test": ("transcript", "compare each value with its ; => comment"),
+    "report": ("report_command", "write a page of what they show"),
 }
 """Words that may come first: the module whose `main` runs them, and what they do to FILE…."""
 

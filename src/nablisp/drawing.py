@@ -14,22 +14,19 @@ from .curves import Curves, Drawn, Range, surface
 from .elaborate import Application, Machine, form_row
 from .errors import NablispError
 from .expr import Expr, Sym, as_expr, names
-from .figure import GREY, Band, Contours, Figure, Line, Movie, Points, Series
+from .figure import Band, Contours, Figure, Line, Movie, Series
 from .files import open_file
 from .forms import Form, List, Symbol
-from .model import response_name
+from .pictures.scenes import fitted
 from .printer import brief
 from .results import Result
-from .student import quantile
 from .values import Arguments, Value, described, expect, kind_of
-from .views import GRID, LABEL, labelled, loss_curve, moments, spread, states, thinned, widened
+from .views import LABEL, labelled, loss_curve, moments, states
 
 FRAMES = 48
 """Pictures of a movie, at most."""
 RATE = 8.0
 """Pictures a second."""
-LEVEL = 0.95
-"""Of the bands around a fit."""
 GROWN = 10
 """How many times its start a loss may have grown on a path that is shown whole."""
 AROUND = 1.3
@@ -54,6 +51,7 @@ def plot(a: Arguments) -> Machine:
     over = yield from _over(a)
     values = yield from _values(a, over)
     figure = _figure(a, values, over)
+    a.session.budget.begin()
     if options.get("title"):
         figure = replace(figure, title=options["title"])
     if options.get("log"):
@@ -87,6 +85,7 @@ def animate(a: Arguments) -> Machine:
             hint="(define r (train loss)) (animate r)",
         )
     values = (yield from _values(a, over, 1))[1:]
+    a.session.budget.begin()
     movie = Movie(tuple(_frames(a, result, values, over, options.get("title", ""))), RATE)
     return movie if ending is None else _written(a, film(movie, ending, a.session.budget))
 
@@ -448,82 +447,6 @@ def _around(a: Arguments, runs: Sequence[Result]) -> list[Range]:
         far = AROUND * float(np.max(np.abs(way - end), initial=0.0)) or 0.5 * abs(end) or 0.5
         found.append(Range(name, end - far, end + far))
     return found
-
-
-# ---- fits ----------------------------------------------------------------------------------------
-
-
-def fitted(result: FitResult) -> Figure:
-    """A fit: data, curve and bands over the one column, else data against fitted; residuals."""
-    known = result.known
-    columns = known.columns
-    rows = columns.rows
-    values = known.values(columns, rows)
-    inside = sorted({n for m in known.models for n in names(m)} - {*known.scalars})
-    axis = inside[0] if len(inside) == 1 and "#" not in inside[0] else None
-    at_rows = _part(result.predict().value)
-    y = [thinned(np.broadcast_to(values[response_name(k)], rows)) for k in range(len(at_rows))]
-    predicted = [thinned(column) for column in at_rows]
-    x = [thinned(columns[axis])] * len(y) if axis else predicted
-    over = (spread if axis else widened)(np.concatenate(x))
-    upper: list[Series] = []
-    if axis:
-        upper += _bands(result, axis, over)
-    else:
-        ends = np.array(widened(np.concatenate(y + predicted)))
-        upper.append(Line(ends, ends, "perfect", GREY))
-    lower: list[Series] = [Line(np.array(over), np.zeros(2), "", GREY)]
-    for k, title in enumerate(known.titles):
-        error = _error(known, columns, rows, k)
-        seen = {"color": 2 * k, "error": error}
-        if axis:
-            upper.append(Points(x[k], y[k], title, **seen))
-        else:
-            upper.append(Points(predicted[k], y[k], title, **seen))
-        lower.append(Points(x[k], y[k] - predicted[k], "", **seen))
-    label = known.titles[0] if len(known.titles) == 1 else ""
-    name = axis or "fitted"
-    below = Figure(tuple(lower), "", name, "residual", over)
-    if label:
-        upper = [replace(part, label="data") if part.label == label else part for part in upper]
-    return Figure(tuple(upper), "", name, label, over, below=below)
-
-
-def _part(values: Any) -> list[Any]:
-    """One vector for each response."""
-    return [values] if np.ndim(values) == 1 else list(np.transpose(values))
-
-
-def _bands(result: FitResult, axis: str, over: tuple[float, float]) -> list[Series]:
-    """Curves over a column, with the bands of the curve and of a new observation."""
-    grid = np.linspace(*over, GRID)
-    at = result.predict({axis: grid}, LEVEL)
-    percent = f"{100 * LEVEL:g} %"
-    width = quantile((1 + LEVEL) / 2, max(result.dof, 1))
-    found: list[Series] = []
-    sigma = result.known.options.sigma or ()
-    expected = all(name == axis for e in sigma for name in names(e))  # of new data, too
-    parts = [_part(v) for v in (at.value, at.se, at.low, at.high)]
-    for k, (value, se, low, high) in enumerate(zip(*parts, strict=True)):
-        color = 2 * k + 1
-        near = value - width * se, value + width * se
-        if expected and np.isfinite(low).any():
-            found.append(Band(grid, low, high, f"{percent} of new data", color))
-        if np.isfinite(se).any():
-            found.append(Band(grid, *near, f"{percent} of the curve", color, inner=True))
-        found.append(Line(grid, value, labelled(result.models[k], "model"), color))
-    return found
-
-
-def _error(known: Any, columns: Any, rows: int, k: int) -> Any:
-    """The standard deviations that were given with the data."""
-    sigma = known.options.sigma
-    if sigma is None:
-        return None
-    from .evaluate import ROWS, evaluate
-
-    found = evaluate([sigma[k]], {**columns, ROWS: rows})[0]
-    return thinned(np.broadcast_to(np.asarray(found, float), rows))
 
 
 # ---- movies --------------------------------------------------------------------------------------

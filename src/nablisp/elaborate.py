@@ -49,10 +49,8 @@ SPECIAL: dict[str, Primitive] = {}
 """Forms: names with a meaning only at the head of a list."""
 FUNCTIONS: dict[str, Primitive] = {}
 """Functions that are not operations on expressions: their arguments are values."""
-LATER = dict.fromkeys(
-    ("report",),
-    "is not part of this version yet",
-)
+LATER: dict[str, str] = {}
+"""Forms of the language that this version does not have yet, and what to say of them."""
 
 
 class Tail(NamedTuple):

@@ -156,6 +156,11 @@ class Figure:
     def _named(self) -> str:
         return ", ".join(part.label for part in self.series if part.label) or self.y_label
 
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)
+
 
 def _extent(part: Series) -> tuple[Vector, Vector]:
     """All values of a series along x and along y."""
@@ -205,3 +210,8 @@ class Movie:
         """What it shows, in one line."""
         first = replace(self.frames[0], title="")
         return f"moving {first.text}, {len(self.frames)} frames"
+
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)

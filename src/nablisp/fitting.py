@@ -69,6 +69,7 @@ def fit(a: Arguments) -> Machine:
     for name, value in result.params.items():
         held[name].value = value
     session.fits = a.form
+    session.runs.append(result)
     pairs = [Pair(model, y) for model, y in zip(models, responses, strict=True)]
     session.compared = lambda: pairs
     if session.explain:

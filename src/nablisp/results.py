@@ -186,6 +186,11 @@ class Result:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_html_(self) -> str:
+        from .pictures.fragments import alone
+
+        return alone(self)
+
 
 def _cell(value: Any, digits: int = 17) -> str:
     """A number in full or to some digits; an array by shape and size."""

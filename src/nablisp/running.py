@@ -353,6 +353,7 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
         except StopIteration as stop:
             result: Result = stop.value
         see(result)
+    session.runs.append(result)
     return result
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
+from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -76,6 +76,8 @@ class Session:
         self.columns = Columns()
         self.fits: Form | None = None
         """the last fit, which a saved script ends with"""
+        self.runs: deque[Any] = deque(maxlen=8)
+        """the results of the last runs"""
         self.compared: Callable[[], Sequence[Pair]] = tuple
         """the models of the last run with what they were compared with: pictures show both"""
         self.classes: dict[str, tuple[str, ...]] = {}

@@ -254,7 +254,21 @@ def _apart(way: Vector, least: float) -> list[int]:
     return [*found, last]
 
 
-def states(result: Any) -> tuple[list[int], list[Mapping[str, Any]]]:
+class Recorded(Sequence[Mapping[str, Any]]):
+    """The scalar parameters before each step of a run, made when they are asked for."""
+
+    def __init__(self, history: Mapping[str, Vector], moving: Collection[str], length: int) -> None:
+        self.history, self.moving, self.length = history, moving, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, k: Any) -> Any:
+        k = range(self.length)[k]
+        return {name: float(self.history[name][k]) for name in self.moving}
+
+
+def states(result: Any) -> tuple[Sequence[int], Sequence[Mapping[str, Any]]]:
     """The steps of a run and its parameters before each: from its history, else its snapshots.
 
     NablispError "value" where neither holds all that moved.
@@ -262,9 +276,7 @@ def states(result: Any) -> tuple[list[int], list[Mapping[str, Any]]]:
     history, moving = result.history, result.params
     if all(name in history for name in moving):
         count = len(history["loss"])
-        return list(range(count)), [
-            {name: float(history[name][k]) for name in moving} for k in range(count)
-        ]
+        return range(count), Recorded(history, moving, count)
     if result.snapshots:
         return [step for step, _ in result.snapshots], [at for _, at in result.snapshots]
     raise NablispError(
