@@ -129,7 +129,7 @@ def test_moments_share_out_what_is_seen_to_move() -> None:
     session = Session()
     result = session.run(LINE + "(train (mse (+ (* m x) b) y) :lr 0.1 :steps 3000)")
     steps, kept = states(result)
-    assert steps == list(range(3001))
+    assert list(steps) == list(range(3001))
     scene = result.view.scene
     chosen = moments(scene, kept, 20)
     assert chosen == sorted(set(chosen))
@@ -147,7 +147,7 @@ def test_arrays_are_kept_for_whoever_watches() -> None:
         states(Session().run(program % ""))
     watched = Session().run(program % ":watch true")
     steps, kept = states(watched)
-    assert (steps[:4], steps[-1]) == ([0, 1, 2, 3], 100)
+    assert (list(steps[:4]), steps[-1]) == ([0, 1, 2, 3], 100)
     assert kept[0]["w"].tolist() == [0, 0]
     assert kept[-1]["w"].tolist() == watched.params["w"].tolist()
     again = Session().run(program % "")
