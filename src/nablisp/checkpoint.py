@@ -30,6 +30,8 @@ PAUSE = 30.0
 SHARE = 0.1
 """The largest share of the time that writing by the clock may take."""
 OLDER = ".old"
+MOST = 200
+"""Characters of a fact that are shown."""
 BLOCK = 1 << 16
 """Rows of a column that are digested at a time."""
 
@@ -78,6 +80,8 @@ class Kept:
     spent: float = 0.0
     tried: int = 0
     """how often `:lr auto` started anew"""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """what `:lr auto` found"""
     facts: dict[str, str] = field(default_factory=dict)
     script: str = ""
 
@@ -103,6 +107,7 @@ class Kept:
             "best": place.best,
             "start": self.start,
             "history": self.history,
+            "rates": self.rates,
         }
         if self.snapshots:
             groups["snapshots"] = {
@@ -131,12 +136,21 @@ def kept(data: bytes) -> Kept:
             (int(step), {n: np.asarray(seen[n][i]) for n in groups["start"]})
             for i, step in enumerate(seen[" steps"])
         ]
-        if not isinstance(facts, dict) or min(done, waited, tried, *(s for s, _ in snapshots)) < 0:
+        if min(done, waited, tried, *(step for step, _ in snapshots)) < 0:
             raise ValueError
-        times = run["seconds"], run["spent"], tried
-        history = groups.get("history", {})
-        return Kept(place, groups["start"], history, snapshots, *times, facts, texts["script"])
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError, RecursionError):
+        return Kept(
+            place,
+            groups["start"],
+            groups["history"],
+            snapshots,
+            run["seconds"],
+            run["spent"],
+            tried,
+            groups.get("rates", {}),
+            {name: str(fact)[:MOST] for name, fact in facts.items()},
+            texts["script"],
+        )
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise NablispError("data", "something that belongs to a run is not in it") from None
 
 
@@ -155,8 +169,8 @@ def facts_of(
     facts = {"the loss": brief(loss)}
     for option in fields(options):
         if option.name not in FREE:
-            said = _said(getattr(options, option.name))
-            facts[f":{option.name.replace('_', '-')}"] = said
+            word = _WORDS.get(option.name, f":{option.name.replace('_', '-')}")
+            facts[word] = _said(getattr(options, option.name))[:MOST]
     facts.update((f"the start of {n}", _said(value)) for n, value in start.items())
     for name in dict.fromkeys(n for part in columns for n in part):
         facts[f"the column {name}"] = _digest([part[name] for part in columns if name in part])
@@ -166,6 +180,7 @@ def facts_of(
 
 
 STEP = "what is computed in a step"
+_WORDS = {"auto": ":lr auto", "rates": ":lr by name", "bounds": "the bounds"}
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str], but: str = "") -> str:
@@ -203,7 +218,7 @@ def _digest(parts: Sequence[Any]) -> str:
     for part in map(np.asarray, parts):
         for at in range(0, len(part) if part.ndim else 1, BLOCK):
             block = part[at : at + BLOCK] if part.ndim else part
-            found.update(np.ascontiguousarray(block, np.float64).reshape(-1).view(np.uint8))
+            found.update(np.ascontiguousarray(block, np.float64).tobytes())
     shapes = " and ".join(f"[{' '.join(map(str, np.shape(part)))}]" for part in parts)
     return f"{shapes}, sha256 {found.hexdigest()[:32]}"
 
@@ -234,6 +249,7 @@ class Keeper:
         self.options, self.name = options, options.checkpoint
         self.kept: Kept | None = None
         self.tried, self.seconds = 0, 0.0
+        self.rates: Mapping[str, float] = {}
         self.news, self.failed = "", ""
         self.remarks: list[str] = []
         self.saved = -1
@@ -261,7 +277,8 @@ class Keeper:
         sweep(options.root, self.place)
         self._read(budget)
         if self.kept is not None and options.resume:
-            self.tried, self.seconds = self.kept.tried, self.kept.seconds
+            found = self.kept
+            self.tried, self.seconds, self.rates = found.tried, found.seconds, found.rates
 
     def _read(self, budget: Budget) -> None:
         """Find what is there: the file, or the one before it where that is damaged or missing."""
@@ -324,6 +341,10 @@ class Keeper:
 
     def _refusal(self, message: str, hint: str = "") -> NablispError:
         return NablispError("file", message, hint=hint)
+
+    def again(self, seconds: float) -> None:
+        """The run starts anew, at lower rates, after so many seconds in all."""
+        self.tried, self.seconds, self.rates = self.tried + 1, seconds, {}
 
     def ahead(self, done: int) -> float:
         """Steps until the next checkpoint that is due by their number."""

@@ -102,7 +102,7 @@ def replace_file(
                 moved = False
             except BaseException:
                 with suppress(OSError):
-                    os.unlink(where(part), dir_fd=folder)  # noqa: PTH108  # by the folder's number
+                    os.unlink(where(part), dir_fd=folder)  # by the folder's number
                 if moved and older is not None:
                     with suppress(OSError):
                         _rename(folder, where(older), where(path.name))
@@ -121,7 +121,7 @@ def sweep(root: Path | None, name: str) -> None:
         for left in os.listdir(path.parent if folder is None else folder):  # noqa: PTH208
             if orphan.fullmatch(left):
                 with suppress(OSError):
-                    os.unlink(where(left), dir_fd=folder)  # noqa: PTH108  # by the folder's number
+                    os.unlink(where(left), dir_fd=folder)  # by the folder's number
 
 
 def read_bytes(root: Path | None, name: str, budget: Budget) -> bytes | None:
@@ -242,7 +242,7 @@ def _write(number: int, piece: memoryview) -> None:
 
 
 def _rename(folder: int | None, old: str | Path, new: str | Path) -> None:
-    os.replace(old, new, src_dir_fd=folder, dst_dir_fd=folder)  # noqa: PTH105  # by its number
+    os.replace(old, new, src_dir_fd=folder, dst_dir_fd=folder)  # by its number
 
 
 def _only_regular(name: str, status: os.stat_result) -> None:

@@ -74,10 +74,11 @@ class Options:
     """are the parameters to be kept along the way, for whoever watches?"""
     settings: Mapping[str, float] = field(default_factory=dict)
     checkpoint: str | None = None
-    """the name, below `root`, of the file that the run is kept in: every so many steps or seconds"""
+    """the name, below `root`, of the file that the run is kept in"""
     root: Path | None = None
     every: int | None = None
     every_seconds: float | None = None
+    """steps, and seconds, from one writing to the next"""
     resume: bool | str = False
     """go on from the checkpoint; "force": also from one of another program or other data"""
     script: str = ""

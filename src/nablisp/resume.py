@@ -1,4 +1,4 @@
-"""`nablisp resume FILE…`: turns a script, or a checkpoint of its, into the script run with --resume.
+"""`nablisp resume FILE…`: turns a script, or its checkpoint, into the script run with --resume.
 
 A checkpoint names its script, and only one that lies beside it is run: a stranger's file leads
 nowhere else.

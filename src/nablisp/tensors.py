@@ -38,7 +38,7 @@ def packed(texts: Mapping[str, str], arrays: Mapping[str, Any]) -> list[Any]:
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii")
     text += b" " * (-len(text) % 8)
     head = bytearray(len(text).to_bytes(8, "little") + text)
-    data = [memoryview(array.reshape(-1)).cast("B") for array in held.values() if array.size]
+    data = [array.reshape(-1).view(np.uint8).data for array in held.values() if array.size]
     head[_START:_END] = _checksum([memoryview(head), *data]).encode("ascii")
     return [head, *data]
 

@@ -124,16 +124,15 @@ def _run(
     keeper = Keeper(options, budget)
     while True:
         tried = keeper.tried
-        result = yield from _Run(loss, params, columns, options, budget, 0.25**tried).go(keeper)
+        result = yield from _Run(loss, params, columns, options, budget, keeper).go()
         rose = result.status == "diverged" or result.loss > 1.01 * abs(result.first_loss)
         if tried:
             result.remarks.append(f"the advised rates led up: these are 1/{4**tried} of them")
         late = options.seconds is not None and result.seconds >= options.seconds
-        if not (options.auto and rose) or result.status == "interrupted" or late:
+        over = late or tried == RETRIES or result.status == "interrupted"
+        if over or not (options.auto and rose):
             return result
-        if tried == RETRIES:
-            return result
-        keeper.tried, keeper.seconds = tried + 1, result.seconds
+        keeper.again(result.seconds)
 
 
 class _Run:
@@ -146,10 +145,10 @@ class _Run:
         columns: Columns,
         options: Options,
         budget: Budget,
-        share: float = 1.0,
+        keeper: Keeper,
     ) -> None:
         params = {name: _native(value) for name, value in params.items()}
-        self.params, self.asked = params, options
+        self.params, self.asked, self.keeper = params, options, keeper
         self.loss, self.options, self.budget = loss, options, budget
         self.row = optimizer_of(options)
         self.rows = columns.rows
@@ -178,7 +177,9 @@ class _Run:
         )
         self.until, self.fixed_loss, *self.fixed_slopes = replaced
         if options.auto:
-            rates = {n: share * rate for n, rate in self._advised().items()}
+            rates = keeper.rates or {
+                n: 0.25**keeper.tried * rate for n, rate in self._advised().items()
+            }
             self.options = replace(options, rates=rates)
         self.recipe = Recipe(
             self.fixed_loss,
@@ -262,12 +263,15 @@ class _Run:
         rows = float(len(next(iter(columns.values())))) if columns else float(self.rows)
         return function(*(params[n] for n in self.moving), *columns.values(), rows)
 
-    def go(self, keeper: Keeper) -> Generator[Progress, None, Result]:
+    def go(self) -> Generator[Progress, None, Result]:
         first = float(self.at(self.start)[0])
         self.ceiling = RUNAWAY * (1 + abs(first))
-        stepper, none = self.stepper, {n: np.empty(0) for n in self.recipe.recorded}
+        keeper, stepper = self.keeper, self.stepper
         fresh = Place({**self.state, " ceiling": self.ceiling}, 0, dict(self.start))
-        known = keeper.begin(self._facts, Kept(fresh, self.start, none, [], keeper.seconds))
+        none = {n: np.empty(0) for n in self.recipe.recorded}
+        rates = self.options.rates if self.options.auto else {}
+        known = Kept(fresh, self.start, none, [], keeper.seconds, rates=rates)
+        known = keeper.begin(self._facts, known)
         place, self.start, spent = known.place, known.start, known.spent
         self.snapshots = known.snapshots
         began = time.perf_counter() - known.seconds
@@ -285,7 +289,7 @@ class _Run:
             history = {n: found[: place.done] for n, found in self._history(runs).items()}
             snapshots = [seen for seen in self.snapshots if seen[0] < place.done]
             seconds = time.perf_counter() - began
-            return Kept(place, self.start, history, snapshots, seconds, spent)
+            return Kept(place, self.start, history, snapshots, seconds, spent, rates=rates)
 
         try:
             while True:
@@ -367,7 +371,9 @@ class _Run:
         """What a checkpoint must agree with to be one of this run."""
         step, stepper = self.recipe.step()[0], self.stepper
         formulas = [*step.next.values(), *step.stop.values(), *step.emit.values()]
-        given = self.loss, self.asked, self.params, [self.columns, self.held]
+        inside = {**names(self.loss), **({} if self.until is None else names(self.until))}
+        params = {n: v for n, v in self.params.items() if n in inside}
+        given = self.loss, self.asked, params, [self.columns, self.held]
         return facts_of(*given, stepper.backend, formulas)
 
     @cached_property
