@@ -171,7 +171,7 @@ def facts_of(
         if option.name not in FREE:
             word = _WORDS.get(option.name, f":{option.name.replace('_', '-')}")
             facts[word] = _said(getattr(options, option.name))[:MOST]
-    facts.update((f"the start of {n}", _said(value)) for n, value in start.items())
+    facts.update((f"{START} {n}", _said(value)) for n, value in start.items())
     for name in dict.fromkeys(n for part in columns for n in part):
         facts[f"the column {name}"] = _digest([part[name] for part in columns if name in part])
     facts["the backend"] = backend
@@ -179,6 +179,7 @@ def facts_of(
     return facts
 
 
+START = "the start of"
 STEP = "what is computed in a step"
 _WORDS = {"auto": ":lr auto", "rates": ":lr by name", "bounds": "the bounds"}
 
@@ -205,8 +206,8 @@ def identity(roots: Iterable[Expr]) -> str:
             case Sym(name):
                 fact = name
             case Call(op, args, options):
-                own = OPS.get(op.name) is not op and op.meaning is not None
-                meaning = identity([op.meaning, *op.slopes]) if own and op.meaning else ""
+                own = None if OPS.get(op.name) is op else op.meaning
+                meaning = "" if own is None else identity([own, *op.slopes])
                 fact = op.name, meaning, options, [place[arg] for arg in args]
         found.update(repr(fact).encode("utf-8", "surrogatepass"))
     return f"sha256 {found.hexdigest()[:32]}"
@@ -274,8 +275,8 @@ class Keeper:
         assert options.root is not None
         self.place = path.relative_to(options.root.resolve()).as_posix()
         self.older = path.name + OLDER
-        sweep(options.root, self.place)
         self._read(budget)
+        sweep(options.root, self.place)
         if self.kept is not None and options.resume:
             found = self.kept
             self.tried, self.seconds, self.rates = found.tried, found.seconds, found.rates
@@ -323,11 +324,11 @@ class Keeper:
         why = changed(found.facts, self.facts, "" if resumes else STEP)
         at = f"step {found.place.done:,}"
         if why and resumes != "force":
+            start = "(reset) puts parameters back; " if why.startswith(START) else ""
+            force = f"{start}:resume force goes on from its {at} all the same"
             raise self._refusal(
                 f'"{name}" is a checkpoint of another run: {why}',
-                f":resume force goes on from its {at} all the same"
-                if resumes
-                else "take another name, or delete it",
+                force if resumes else "take another name, or delete it",
             )
         if not resumes:
             self.remarks.append(f'"{name}", at {at} of this run, was overwritten')

@@ -226,13 +226,11 @@ class _Shell:
         status = FINE
         try:
             for form, value in self.session.values(decoded(data, name), name=name):
-                if value is None:
-                    continue
-                self.show(value, form.span.line if form.span else None)
-                state = getattr(value, "status", None)
-                if state == "interrupted":
+                if value is not None:
+                    self.show(value, form.span.line if form.span else None)
+                if self.session.interrupted or getattr(value, "status", None) == "interrupted":
                     return INTERRUPTED
-                if state == "diverged":
+                if getattr(value, "status", None) == "diverged":
                     status = DIVERGED
         except NablispError as error:
             self.fail(error)

@@ -410,6 +410,7 @@ def trained(
     start = {n: p.value for n, p in held.items()}
     going = run(loss, start, session.columns, options, session.budget)
     result = watched(going, session, options.watch)
+    session.interrupted = result.status == "interrupted"
     if session.explain and result.work is not None:
         session.note(result.work.words(result.steps))
         if session.explain > 1:

@@ -69,6 +69,8 @@ class Session:
         """the name of the script that is run, in its own folder; checkpoints hold it"""
         self.resumes = False
         """does every run with a checkpoint go on from it?"""
+        self.interrupted = False
+        """was the last run?"""
         self.watch: Watch | None = None
         """who looks at runs: entered for each, told whether it was asked for, gives what is shown
         every `Progress` and at the end the result"""

@@ -371,8 +371,9 @@ class _Run:
         """What a checkpoint must agree with to be one of this run."""
         step, stepper = self.recipe.step()[0], self.stepper
         formulas = [*step.next.values(), *step.stop.values(), *step.emit.values()]
-        inside = {**names(self.loss), **({} if self.until is None else names(self.until))}
-        params = {n: v for n, v in self.params.items() if n in inside}
+        formulas += self.ends.values()
+        inside = names(self.loss)
+        params = {n: v for n, v in self.params.items() if n in inside or used(self.asked, n)}
         given = self.loss, self.asked, params, [self.columns, self.held]
         return facts_of(*given, stepper.backend, formulas)
 
