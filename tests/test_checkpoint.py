@@ -250,6 +250,7 @@ def test_an_interrupted_run_goes_on(name: str, every: int, tmp_path: Path) -> No
         session.watch = until_step(stop)
         r = session.run(program(name, keywords))
         assert r.status == "interrupted" or bits(r) == whole
+        assert r.status != "interrupted" or "with :resume true it goes on" in r.remarks[-1]
     for _ in range(2):  # once to its end, and once when it is over
         r = Session(root=tmp_path).run(program(name, keywords))
         assert bits(r) == whole
@@ -401,6 +402,13 @@ def test_what_the_result_says(tmp_path: Path) -> None:
     assert remarks(resumed) == ['there was no "a.ckpt": the run started at its beginning']
     assert remarks(resumed) == ['went on from step 20 in "a.ckpt"']
     assert remarks(BEFORE) == ['"a.ckpt", at step 20 of this run, was overwritten']
+
+
+def test_a_foreign_file_beside_is_not_overwritten(tmp_path: Path) -> None:
+    Session(root=tmp_path).run(BEFORE)
+    (tmp_path / "a.ckpt.old").write_bytes(b"notes")
+    with pytest.raises(NablispError, match="is there, and no checkpoint"):
+        Session(root=tmp_path).run(BEFORE.replace(":lr", ":resume true :lr"))
 
 
 # ---- damage --------------------------------------------------------------------------------------

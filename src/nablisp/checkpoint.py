@@ -292,7 +292,7 @@ class Keeper:
             try:
                 found = kept(data)
             except NablispError as error:
-                if not resumes and not is_ours(data):
+                if not is_ours(data) and (not resumes or self.kept is not None):
                     raise self._refusal(
                         f'"{name}{suffix}" is there, and no checkpoint: it is not overwritten',
                         "take another name, or delete it",
@@ -380,10 +380,14 @@ class Keeper:
         news, self.news = self.news, ""
         return news
 
-    def last(self) -> list[str]:
-        """What the result says about it."""
-        failed = f"the last checkpoint could not be written: {self.failed}"
-        return [*self.remarks, failed] if self.failed else self.remarks
+    def last(self, reason: str | None) -> list[str]:
+        """What the result of a run that ended for this reason says about it."""
+        if self.failed:
+            return [*self.remarks, f"the last checkpoint could not be written: {self.failed}"]
+        if self.name is None or reason != "interrupted" or self.saved < 0:
+            return self.remarks
+        kept = f'"{self.name}" holds step {self.saved:,}: with :resume true it goes on from there'
+        return [*self.remarks, kept]
 
 
 def _shapes(now: Kept, done: int | None = None) -> dict[str, tuple[int, ...]]:

@@ -139,6 +139,7 @@ def _run(given: list[str]) -> int:
     if prompts:
         from .repl import prompt
 
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a prompt is not to be interrupted by it
         prompt(session, color=options.color)
         return FINE
     return status

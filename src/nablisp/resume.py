@@ -17,6 +17,8 @@ from .tensors import is_ours
 
 def main(arguments: list[str]) -> int:
     """Run the scripts with the options given; returns the exit status."""
+    if not arguments:
+        return wrong_use("resume takes a script, or a checkpoint beside its script")
     try:
         return run(["--resume", *map(script_of, arguments)])
     except NablispError as error:

@@ -40,7 +40,7 @@ from .options import (
 )
 from .results import Progress, Result, Work, outcome
 from .shapes import ShapeEnv
-from .stepping import Recipe
+from .stepping import TICK, Recipe
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
 from .views import View
@@ -276,8 +276,8 @@ class _Run:
         self.snapshots = known.snapshots
         began = time.perf_counter() - known.seconds
         state, best, best_loss, waited = place.state, place.best, place.best_loss, place.waited
+        # all that an interrupt leaves behind: it grows at one blow
         runs = [Ran({**state}, known.history, None, place.done)]
-        """all that an interrupt leaves behind: it grows at one blow"""
         judged = bool(self.held)
         looks = ceil(self.rows / self.batch) if self.batch else 1 if judged else MANY
         epoch, windows = -1, [(0, self.rows)]
@@ -332,7 +332,7 @@ class _Run:
                 spent += time.perf_counter() - before
                 ran = runs[-1]
                 state, reason = ran.state, ran.stop
-                if ran.steps:
+                if ran.steps and state[TICK] == place.done + ran.steps:
                     place = Place(state, place.done + ran.steps, best, best_loss, waited)
                 if reason is None and keeper.is_due(place.done):
                     keeper.save(now())
@@ -346,7 +346,7 @@ class _Run:
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
         history = self._history(runs)
-        self.remarks = keeper.last()
+        self.remarks = keeper.last(reason)
         rows = self.batch or self.rows
         threads = stepper.threads if rows >= backends.THREADED else 1
         self.work = Work(
