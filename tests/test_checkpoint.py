@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -407,7 +406,7 @@ def test_what_the_result_says(tmp_path: Path) -> None:
 def test_a_foreign_file_beside_is_not_overwritten(tmp_path: Path) -> None:
     Session(root=tmp_path).run(BEFORE)
     (tmp_path / "a.ckpt.old").write_bytes(b"notes")
-    with pytest.raises(NablispError, match="is there, and no checkpoint"):
+    with pytest.raises(NablispError, match="it is not overwritten"):
         Session(root=tmp_path).run(BEFORE.replace(":lr", ":resume true :lr"))
 
 
@@ -416,16 +415,26 @@ def test_a_foreign_file_beside_is_not_overwritten(tmp_path: Path) -> None:
 LONG = BEFORE.replace(":lr", ":every 8 :resume true :lr")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two checkpoints of a run that is over."""
+    found = tmp_path_factory.mktemp("damaged")
+    Session(root=found).run(LONG)
+    return found
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "a.ckpt").read_bytes(), (folder / "a.ckpt.old").read_bytes()
+
+
 @tried
 @given(st.data())
-def test_the_older_one_is_used(draw: st.DataObject) -> None:
+def test_the_older_one_is_used(
+    folder: Path, pair: tuple[bytes, bytes], draw: st.DataObject
+) -> None:
     """A damaged file is never gone on from; the one before it is, where it is whole."""
-    folder = FOLDER.path
-    if not (folder / "good").exists():
-        FOLDER.whole = bits(Session(root=folder).run(LONG))
-        (folder / "a.ckpt").rename(folder / "good")
-        (folder / "a.ckpt.old").rename(folder / "older")
-    good, older = ((folder / name).read_bytes() for name in ("good", "older"))
+    good, older = pair
     data = draw.draw(damaged(good))
     both = draw.draw(st.integers(0, 3)) == 0
     (folder / "a.ckpt").write_bytes(data)
@@ -435,18 +444,9 @@ def test_the_older_one_is_used(draw: st.DataObject) -> None:
     except NablispError as error:
         assert both and error.kind == "file" and "damaged" in error.message
         return
-    assert bits(r) == FOLDER.whole
+    assert bits(r) == bits(Session().run(LINE + ":lr 0.1 :steps 20)"))
     if data != good:
         assert "the one before it is used" in r.remarks[0]
-
-
-FOLDER = SimpleNamespace()
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    if not hasattr(FOLDER, "path"):
-        FOLDER.path = tmp_path_factory.mktemp("damaged")
 
 
 # ---- faults --------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ PAUSE = 30.0
 SHARE = 0.1
 """The largest share of the time that writing by the clock may take."""
 OLDER = ".old"
+OTHERWISE = "take another name, or delete it"
 MOST = 200
 """Characters of a fact that are shown."""
 BLOCK = 1 << 16
@@ -257,9 +258,8 @@ class Keeper:
         """the step that lies in the file"""
         self.whole = False
         """is what lies in the file a checkpoint to keep beside the next?"""
-        self.pause = options.every_seconds
-        if self.pause is None:
-            self.pause = PAUSE if options.every is None else inf
+        often = PAUSE if options.every is None else inf
+        self.pause = often if options.every_seconds is None else options.every_seconds
         self.next = time.perf_counter() + self.pause
         if self.name is None:
             for option in ("every", "every_seconds", "resume"):
@@ -273,10 +273,10 @@ class Keeper:
             return
         path = resolve(options.root, self.name)  # where a link leads, its neighbours are
         assert options.root is not None
-        self.place = path.relative_to(options.root.resolve()).as_posix()
+        self.file = path.relative_to(options.root.resolve()).as_posix()
         self.older = path.name + OLDER
         self._read(budget)
-        sweep(options.root, self.place)
+        sweep(options.root, self.file)
         if self.kept is not None and options.resume:
             found = self.kept
             self.tried, self.seconds, self.rates = found.tried, found.seconds, found.rates
@@ -286,23 +286,20 @@ class Keeper:
         root, name, resumes = self.options.root, self.name, self.options.resume
         wrong = []
         for suffix in ("", OLDER):
-            data = read_bytes(root, self.place + suffix, budget)
+            data = read_bytes(root, self.file + suffix, budget)
             if data is None:
                 continue
             try:
                 found = kept(data)
             except NablispError as error:
-                if not is_ours(data) and (not resumes or self.kept is not None):
-                    raise self._refusal(
-                        f'"{name}{suffix}" is there, and no checkpoint: it is not overwritten',
-                        "take another name, or delete it",
-                    ) from None
-                wrong.append(f'"{name}{suffix}" is damaged ({error.message})')
+                wrong.append(f'"{name}{suffix}" is no checkpoint, or damaged ({error.message})')
+                if not resumes or (self.kept is not None and not is_ours(data)):
+                    raise _refused(f"{wrong[-1]}: it is not overwritten", OTHERWISE) from None
                 continue
             if self.kept is None:
-                self.kept, self.whole = found, not suffix
+                self.kept, self.found, self.whole = found, f"{name}{suffix}", not suffix
         if resumes and self.kept is None and wrong:
-            raise self._refusal("; ".join(wrong), "to begin anew, leave out :resume")
+            raise _refused("; ".join(wrong), OTHERWISE)
         if resumes and self.kept is not None and not self.whole:
             self.remarks.append("; ".join(wrong) or f'"{name}" is missing')
             self.remarks[-1] += ": the one before it is used"
@@ -326,22 +323,19 @@ class Keeper:
         if why and resumes != "force":
             start = "(reset) puts parameters back; " if why.startswith(START) else ""
             force = f"{start}:resume force goes on from its {at} all the same"
-            raise self._refusal(
-                f'"{name}" is a checkpoint of another run: {why}',
-                force if resumes else "take another name, or delete it",
+            raise _refused(
+                f'"{self.found}" is a checkpoint of another run: {why}',
+                force if resumes else OTHERWISE,
             )
         if not resumes:
-            self.remarks.append(f'"{name}", at {at} of this run, was overwritten')
+            self.remarks.append(f'"{self.found}", at {at} of this run, was overwritten')
             return fresh
         if _shapes(found) != _shapes(fresh, found.place.done):
-            raise self._refusal(f'"{name}" holds other parameters or another rule\'s state')
+            raise _refused(f'"{self.found}" holds other parameters or another rule\'s state')
         self.saved = found.place.done if self.whole else -1
         although = f", although {why}" if why else ""
-        self.remarks.append(f'went on from {at} in "{name}"{although}')
+        self.remarks.append(f'went on from {at} in "{self.found}"{although}')
         return found
-
-    def _refusal(self, message: str, hint: str = "") -> NablispError:
-        return NablispError("file", message, hint=hint)
 
     def again(self, seconds: float) -> None:
         """The run starts anew, at lower rates, after so many seconds in all."""
@@ -366,14 +360,14 @@ class Keeper:
         now.facts, now.script, now.tried = self.facts, self.options.script, self.tried
         older = self.older if self.whole else None
         try:
-            replace_file(self.options.root, self.place, now.bytes(), older)
+            replace_file(self.options.root, self.file, now.bytes(), older)
             self.whole, self.failed, self.saved = True, "", now.place.done
         except NablispError as error:
             if not self.failed:
                 self.news = f"{error.message}; the run goes on without a new checkpoint"
             self.failed = error.message
         ended = time.perf_counter()
-        self.next = ended + max(self.pause or 0.0, (ended - began) / SHARE)
+        self.next = ended + max(self.pause, (ended - began) / SHARE)
 
     def heard(self) -> str:
         """The news, once."""
@@ -388,6 +382,10 @@ class Keeper:
             return self.remarks
         kept = f'"{self.name}" holds step {self.saved:,}: with :resume true it goes on from there'
         return [*self.remarks, kept]
+
+
+def _refused(message: str, hint: str = "") -> NablispError:
+    return NablispError("file", message, hint=hint)
 
 
 def _shapes(now: Kept, done: int | None = None) -> dict[str, tuple[int, ...]]:
