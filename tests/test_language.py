@@ -177,7 +177,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(sum :axis 0 x)", "keyword", "x", "positional arguments come before keywords"),
     ("(subst (* a x) :y 1)", "keyword", ":y", "its names are a, x"),
     ("(val (* m lenght) :length 1)", "keyword", ":length", "did you mean :lenght?"),
-    ("(params m) (train (** m 2) :checkpoint \"a\")", "unavailable", ":checkpoint", "not part of"),
+    ("(params m) (train (** m 2) :on \"a\")", "unavailable", ":on", "not part of"),
     # kinds
     ('(+ 1 "a")', "type", '"a"', "+ takes numbers, not a string"),
     ("(1 2)", "type", "1", "1 is a number, not a function"),

@@ -6,6 +6,7 @@ import argparse
 import atexit
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -33,6 +34,7 @@ COMMANDS = {
     "fmt": ("formatter", "lay out, in place"),
     "test": ("transcript", "compare each value with its ; => comment"),
     "report": ("report_command", "write a page of what they show"),
+    "resume": ("resume", "run again, every run with a checkpoint from there on"),
 }
 """Words that may come first: the module whose `main` runs them, and what they do to FILE…."""
 
@@ -46,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if arguments is None:  # a process of our own: it is asked to end as it is from the keyboard
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = sys.argv[1:] if arguments is None else arguments
     try:
         status = _command(given) if given and given[0] in COMMANDS else _run(given)
@@ -105,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--explain", action="store_true", help="say which backend ran each run, and how fast")
     add("-v", dest="verbose", action="store_true", help="with --explain: show the compiled step")
     add("--watch", action="store_true", help="show the model moving over its data while it trains")
+    add("--resume", action="store_true", help="every run with a :checkpoint goes on from it")
     add("--quiet", action="store_true", help="no remarks on standard error")
     add("--color", choices=("auto", "always", "never"), default="auto", help="of errors")
     add("--json", action="store_true", help="one JSON object a line for every value and error")
@@ -130,13 +135,14 @@ def _run(given: list[str]) -> int:
     for name, text, root in _sources(options, prompts):
         if text is None:
             return wrong_use(name)
-        session.root = root
+        session.root, session.script = root, Path(name).resolve().name
         status = shell.script(text, name) or status
         if status not in (FINE, DIVERGED) and not prompts:
             return status
     if prompts:
         from .repl import prompt
 
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a prompt is not to be interrupted by it
         prompt(session, color=options.color, files=options.files)
         return FINE
     return status
@@ -155,7 +161,7 @@ def _session(options: argparse.Namespace) -> Any:
     )
     if not options.quiet:
         session.watch = partial(_watching, options.color)
-    session.watches = options.watch
+    session.watches, session.resumes = options.watch, options.resume
     session.explain = options.explain + options.verbose if options.explain else 0
     return session
 
@@ -224,13 +230,11 @@ class _Shell:
         status = FINE
         try:
             for form, value in self.session.values(decoded(data, name), name=name):
-                if value is None:
-                    continue
-                self.show(value, form.span.line if form.span else None)
-                state = getattr(value, "status", None)
-                if state == "interrupted":
+                if value is not None:
+                    self.show(value, form.span.line if form.span else None)
+                if self.session.interrupted or getattr(value, "status", None) == "interrupted":
                     return INTERRUPTED
-                if state == "diverged":
+                if getattr(value, "status", None) == "diverged":
                     status = DIVERGED
         except NablispError as error:
             self.fail(error)

@@ -17,7 +17,7 @@ import numpy as np
 from .columns import KINDS, Columns, Request, Table, named
 from .delimited import read_csv
 from .errors import NablispError
-from .files import folder_names, open_file
+from .files import folder_names, open_file, rooted
 from .limits import Budget
 
 
@@ -37,11 +37,7 @@ def open_data(
 
     Raises NablispError: `file`, `data`, `limit`, `value`, `unavailable`.
     """
-    whole = Path(path).absolute()
-    whole = whole.resolve() if ".." in whole.parts else whole
-    root, name = whole.parent.resolve(), whole.name
-    if not whole.resolve().is_relative_to(root):  # a link, which Python may follow anywhere
-        root, name = Path(whole.anchor), whole.relative_to(whole.anchor).as_posix()
+    root, name = rooted(path)
     return read_table(root, name, select=names, classes=tuple(classes), missing=missing).columns
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PureWindowsPath
+from secrets import token_hex
 from typing import IO, Any, Literal
 
 from .errors import NablispError, nearest
+from .limits import Budget
 
 Mode = Literal["r", "rb", "w", "wb"]
 
@@ -35,6 +39,7 @@ def _flags(*names: str) -> int:
 _OPEN = _flags("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")  # NONBLOCK: no pipe can hang us
 _READ = _OPEN | os.O_RDONLY
 _WRITE = _OPEN | os.O_WRONLY | os.O_CREAT
+_NEW = _WRITE | os.O_EXCL
 _LIST = _flags("O_NOFOLLOW", "O_DIRECTORY") | os.O_RDONLY
 _ENTER = _flags("O_NOFOLLOW", "O_DIRECTORY", "O_PATH")
 
@@ -69,6 +74,70 @@ def open_file(root: Path | None, name: str, mode: Mode) -> IO[Any]:
     return os.fdopen(number, mode, encoding="utf-8", newline="\n")
 
 
+def replace_file(
+    root: Path | None, name: str, pieces: Iterable[Any], older: str | None = None
+) -> None:
+    """Put bytes in the place of the file `name` at one blow: nobody ever finds half of them.
+
+    They are written beside, flushed to the disk and renamed; with `older` what was there keeps that
+    name in the same folder. Where anything fails, what was there is there still, under one of the
+    two names. Raises NablispError of kind `file`.
+    """
+    top, path = _resolve(root, name)
+    part, moved = f"{path.name}.{token_hex(8)}.part", False
+    try:
+        with _folder(top, path.parent) as (folder, where):
+            number = os.open(where(part), _NEW, 0o666, dir_fd=folder)
+            try:
+                try:
+                    for piece in pieces:
+                        _write(number, memoryview(piece))
+                    os.fsync(number)
+                finally:
+                    os.close(number)
+                if older is not None and path.exists():
+                    _rename(folder, where(path.name), where(older))
+                    moved = True
+                _rename(folder, where(part), where(path.name))
+                moved = False
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(where(part), dir_fd=folder)  # by the folder's number
+                if moved and older is not None:
+                    with suppress(OSError):
+                        _rename(folder, where(older), where(path.name))
+                raise
+            if folder is not None:
+                os.fsync(folder)
+    except OSError as error:
+        raise _failed(top, path, name, error, "written") from None
+
+
+def sweep(root: Path | None, name: str) -> None:
+    """Remove what a `replace_file` of this name left behind when its process was killed."""
+    top, path = _resolve(root, name)
+    orphan = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}\.part")
+    with suppress(OSError), _folder(top, path.parent) as (folder, where):
+        for left in os.listdir(path.parent if folder is None else folder):  # noqa: PTH208
+            if orphan.fullmatch(left):
+                with suppress(OSError):
+                    os.unlink(where(left), dir_fd=folder)  # by the folder's number
+
+
+def read_bytes(root: Path | None, name: str, budget: Budget) -> bytes | None:
+    """What is in a file, or None where there is none; NablispError "limit" where it is too much."""
+    top, path = _resolve(root, name)
+    if not path.exists() and path.parent.is_dir():
+        return None
+    with open_file(root, name, "rb") as file:
+        budget.check("bytes", os.fstat(file.fileno()).st_size)
+        try:
+            found: bytes = file.read()
+        except OSError as error:
+            raise _failed(top, path, name, error, "read") from None
+    return found
+
+
 def folder_names(root: Path | None, name: str) -> list[str] | None:
     """The names of what is in the folder `name` under `root`, sorted; None where it is no folder.
 
@@ -87,6 +156,16 @@ def folder_names(root: Path | None, name: str) -> list[str] | None:
             os.close(number)
     except OSError as error:
         raise _failed(top, path, name, error) from None
+
+
+def rooted(path: str | Path) -> tuple[Path, str]:
+    """A path that a program of Python gives, as a root and a name in it."""
+    whole = Path(path).absolute()
+    whole = whole.resolve() if ".." in whole.parts else whole
+    root, name = whole.parent.resolve(), whole.name
+    if not whole.resolve().is_relative_to(root):  # a link, which Python may follow anywhere
+        return Path(whole.anchor), whole.relative_to(whole.anchor).as_posix()
+    return root, name
 
 
 def resolve(root: Path | None, name: str) -> Path:
@@ -141,17 +220,44 @@ def _descend(top: Path, path: Path, flags: int) -> int:
         os.close(folder)
 
 
+Where = Callable[[str], "str | Path"]
+
+
+@contextmanager
+def _folder(top: Path, path: Path) -> Iterator[tuple[int | None, Where]]:
+    """A folder open, and how a name in it is said; by its whole path where none can be opened."""
+    if os.open not in os.supports_dir_fd or not hasattr(os, "O_DIRECTORY"):
+        yield None, path.joinpath
+        return
+    folder = os.open(top, _LIST) if path == top else _descend(top, path, _LIST)
+    try:
+        yield folder, str
+    finally:
+        os.close(folder)
+
+
+def _write(number: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(number, piece) :]
+
+
+def _rename(folder: int | None, old: str | Path, new: str | Path) -> None:
+    os.replace(old, new, src_dir_fd=folder, dst_dir_fd=folder)  # by its number
+
+
 def _only_regular(name: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         words = (words for is_kind, words in _KINDS if is_kind(status.st_mode))
         raise NablispError("file", f'"{name}" is {next(words, "something else")}, not a file')
 
 
-def _failed(top: Path, path: Path, name: str, error: Exception) -> NablispError:
+def _failed(
+    top: Path, path: Path, name: str, error: Exception, done: str = "opened"
+) -> NablispError:
     if isinstance(error, FileNotFoundError):
         return _missing(top, path)
     why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return NablispError("file", f'"{name}" cannot be opened: {why.lower()}')
+    return NablispError("file", f'"{name}" cannot be {done}: {why.lower()}')
 
 
 def _missing(top: Path, path: Path) -> NablispError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "seconds": (lambda v: v >= 0, "a number from 0"),
     "clip": (lambda v: v > 0, "a positive number"),
     "weight-decay": (lambda v: 0 <= v < inf, "a number from 0"),
+    "every": (lambda v: 1 <= v < inf and v == int(v), "a whole number from 1"),
+    "every-seconds": (lambda v: v >= 0, "a number from 0"),
     "threads": (lambda v: 1 <= v <= 1024 and v == int(v), "a whole number from 1 to 1024"),
 }
 """What the options that are numbers may be."""
@@ -70,6 +73,16 @@ class Options:
     watch: bool = False
     """are the parameters to be kept along the way, for whoever watches?"""
     settings: Mapping[str, float] = field(default_factory=dict)
+    checkpoint: str | None = None
+    """the name, below `root`, of the file that the run is kept in"""
+    root: Path | None = None
+    every: int | None = None
+    every_seconds: float | None = None
+    """steps, and seconds, from one writing to the next"""
+    resume: bool | str = False
+    """go on from the checkpoint; "force": also from one of another program or other data"""
+    script: str = ""
+    """the file that the program stands in, which a checkpoint names"""
 
 
 def chosen_options(
@@ -128,6 +141,10 @@ BARRED = (
     "clip",
     "weight_decay",
     "settings",
+    "checkpoint",
+    "every",
+    "every_seconds",
+    "resume",
 )
 """Options that say how rules take a step, and mean nothing to a method."""
 

@@ -41,6 +41,8 @@ class Progress:
     limit: float | None = None
     """seconds after which the run ends"""
     run: str = "train"
+    news: str = ""
+    """what went wrong beside the run, for whoever watches"""
 
 
 @dataclass(frozen=True, slots=True)

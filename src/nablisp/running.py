@@ -251,8 +251,11 @@ _SETTINGS = tuple(dict.fromkeys(s for row in OPTIMIZERS.values() for s in row.se
     "move the parameters down the loss; :by " + " ".join((*OPTIMIZERS, *METHODS)),
     (1, 1),
     raw=True,
-    keywords=("by", *RANGES, "schedule", "wrt", "until", "backend", "watch", *_SETTINGS),
-    later=("checkpoint", "resume", "on"),
+    keywords=(
+        *("by", *RANGES, "schedule", "wrt", "until", "backend", "watch"),
+        *("checkpoint", "resume", *_SETTINGS),
+    ),
+    later=("on",),
     example="(train loss :by adam :lr 0.01 :epochs 50 :batch 32 :holdout 0.2 :patience 5)",
 )
 def train(a: Arguments) -> Machine:
@@ -278,6 +281,12 @@ def train(a: Arguments) -> Machine:
             case "watch":
                 value = yield form, a.scope
                 chosen[key] = expect(value, ("boolean",), ":watch", form.span)
+            case "checkpoint":
+                value = expect((yield form, a.scope), ("string",), ":checkpoint", form.span)
+                chosen |= {key: value, "root": session.root, "script": session.script}
+                chosen.setdefault("resume", session.resumes)
+            case "resume":
+                chosen[key] = yield from _resumed(a, form)
             case "until":
                 value = yield form, a.scope
                 chosen[key] = as_expr(expect(value, ("boolean", "expression"), ":until", form.span))
@@ -286,6 +295,13 @@ def train(a: Arguments) -> Machine:
                 where = chosen["settings"] if key in _SETTINGS else chosen
                 where[key.replace("-", "_")] = value
     return trained(a, loss, chosen)
+
+
+def _resumed(a: Arguments, form: Form) -> Machine:
+    """`:resume true`, `false` or `force`."""
+    if form == Symbol("force"):
+        return "force"
+    return expect((yield form, a.scope), ("boolean",), ":resume", form.span)
 
 
 def setting(a: Arguments, form: Form, key: str, what: str) -> Machine:
@@ -345,6 +361,8 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
             progress = next(run)
             while True:
                 try:
+                    if progress.news:
+                        session.note(progress.news)
                     see(progress)
                 except KeyboardInterrupt as interrupt:
                     progress = run.throw(interrupt)
@@ -393,6 +411,7 @@ def trained(
     start = {n: p.value for n, p in held.items()}
     going = run(loss, start, session.columns, options, session.budget)
     result = watched(going, session, options.watch)
+    session.interrupted = result.status == "interrupted"
     if session.explain and result.work is not None:
         session.note(result.work.words(result.steps))
         if session.explain > 1:

@@ -66,6 +66,12 @@ class Session:
         """1: runs say which backend ran and how fast; 2: they show the compiled step"""
         self.write = write or print
         self.note: Callable[[str], None] = note or (lambda line: None)
+        self.script = ""
+        """the name of the script that is run, in its own folder; checkpoints hold it"""
+        self.resumes = False
+        """does every run with a checkpoint go on from it?"""
+        self.interrupted = False
+        """was the last run?"""
         self.watch: Watch | None = None
         """who looks at runs: entered for each, told whether it was asked for, gives what is shown
         every `Progress` and at the end the result"""

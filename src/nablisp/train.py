@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ import numpy as np
 from . import backends, orders
 from . import data as table
 from .backends import Ran, Window
+from .checkpoint import Keeper, Kept, Place, facts_of
 from .columns import Columns
 from .derivative import gradient
 from .errors import NablispError
 from .evaluate import ROWS, as_value
 from .expr import Expr, Sym, as_expr, asked, names, substitute
+from .files import rooted
 from .limits import Budget
 from .optimizers import METHODS
 from .options import (
@@ -37,7 +40,7 @@ from .options import (
 )
 from .results import Progress, Result, Work, outcome
 from .shapes import ShapeEnv
-from .stepping import Recipe
+from .stepping import TICK, Recipe
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
 from .views import View
@@ -71,13 +74,15 @@ def train(
     schedule: tuple[Any, ...] | None = None,
     until: Any = None,
     wrt: Sequence[str] | None = None,
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> Result:
     """Train parameters to make a loss small; the engine of `(train …)` without a session.
 
     `loss` is a scalar expression of parameters and columns; `params` maps names to starts (numbers
     or arrays), `data` names to columns, row axis first. Options are those of `Options`; `lr` may
-    map names to rates or be "auto", `schedule` is e.g. `("cosine", 0.1, 0.001)`.
+    map names to rates or be "auto", `schedule` is e.g. `("cosine", 0.1, 0.001)`, `checkpoint` is
+    the path of the file that the run is kept in, and gone on from with `resume=True`.
 
     >>> r = train(loss, {"m": 0, "b": 0}, data={"x": xs}, lr=0.1, steps=20)
     >>> r.params["m"]
@@ -86,6 +91,8 @@ def train(
     neither parameter nor column, "value" for an option out of range.
     """
     columns = Columns() if data is None else table.as_columns(data)
+    if checkpoint is not None:
+        options["root"], options["checkpoint"] = rooted(checkpoint)
     chosen = chosen_options(lr, schedule, until, wrt, options)
     start = {name: as_value(value, name) for name, value in params.items()}
     return outcome(training(asked(loss), start, columns, chosen))
@@ -114,21 +121,18 @@ def _run(
     budget: Budget,
 ) -> Generator[Progress, None, Result]:
     """One run; with `:lr auto` another at a quarter of the rates, as long as it leads up."""
-    began, whole = time.perf_counter(), options.seconds
-    for tried in range(RETRIES + 1):
-        result = yield from _Run(loss, params, columns, options, budget, 0.25**tried).go()
-        spent = time.perf_counter() - began
+    keeper = Keeper(options, budget)
+    while True:
+        tried = keeper.tried
+        result = yield from _Run(loss, params, columns, options, budget, keeper).go()
         rose = result.status == "diverged" or result.loss > 1.01 * abs(result.first_loss)
         if tried:
             result.remarks.append(f"the advised rates led up: these are 1/{4**tried} of them")
-            result.seconds = spent
-        if not (options.auto and rose) or result.status == "interrupted":
-            break
-        if whole is not None:
-            if spent >= whole:
-                break
-            options = replace(options, seconds=whole - spent)
-    return result
+        late = options.seconds is not None and result.seconds >= options.seconds
+        over = late or tried == RETRIES or result.status == "interrupted"
+        if over or not (options.auto and rose):
+            return result
+        keeper.again(result.seconds)
 
 
 class _Run:
@@ -141,10 +145,10 @@ class _Run:
         columns: Columns,
         options: Options,
         budget: Budget,
-        share: float = 1.0,
+        keeper: Keeper,
     ) -> None:
         params = {name: _native(value) for name, value in params.items()}
-        self.params = params
+        self.params, self.asked, self.keeper = params, options, keeper
         self.loss, self.options, self.budget = loss, options, budget
         self.row = optimizer_of(options)
         self.rows = columns.rows
@@ -173,7 +177,9 @@ class _Run:
         )
         self.until, self.fixed_loss, *self.fixed_slopes = replaced
         if options.auto:
-            rates = {n: share * rate for n, rate in self._advised().items()}
+            rates = keeper.rates or {
+                n: 0.25**keeper.tried * rate for n, rate in self._advised().items()
+            }
             self.options = replace(options, rates=rates)
         self.recipe = Recipe(
             self.fixed_loss,
@@ -259,44 +265,37 @@ class _Run:
         return function(*(params[n] for n in self.moving), *columns.values(), rows)
 
     def go(self) -> Generator[Progress, None, Result]:
-        began = time.perf_counter()
         first = float(self.at(self.start)[0])
         self.ceiling = RUNAWAY * (1 + abs(first))
-        stepper, state = self.stepper, {**self.state, " ceiling": self.ceiling}
-        runs: list[Ran] = []  # all that an interrupt leaves behind: it grows at one blow
-        best, best_loss, waited, done = dict(self.start), np.inf, 0, 0
-        reason: str | None = None
-        epoch, spent = 0, 0.0
+        keeper, stepper = self.keeper, self.stepper
+        fresh = Place({**self.state, " ceiling": self.ceiling}, 0, dict(self.start))
+        none = {n: np.empty(0) for n in self.recipe.recorded}
+        rates = self.options.rates if self.options.auto else {}
+        known = Kept(fresh, self.start, none, [], keeper.seconds, rates=rates)
+        known = keeper.begin(self._facts, known)
+        place, self.start, spent = known.place, known.start, known.spent
+        self.snapshots = known.snapshots
+        began = time.perf_counter() - known.seconds
+        state, best, best_loss, waited = place.state, place.best, place.best_loss, place.waited
+        # all that an interrupt leaves behind: it grows at one blow
+        runs = [Ran({**state}, known.history, None, place.done)]
         judged = bool(self.held)
-        self.snapshots: list[tuple[int, dict[str, Any]]] = []
-        columns, windows = self._epoch(epoch)
+        looks = ceil(self.rows / self.batch) if self.batch else 1 if judged else MANY
+        epoch, windows = -1, [(0, self.rows)]
+        columns = self.columns
+        reason: str | None = None
+
+        def now() -> Kept:
+            """What a checkpoint holds."""
+            history = {n: found[: place.done] for n, found in self._history(runs).items()}
+            snapshots = [seen for seen in self.snapshots if seen[0] < place.done]
+            seconds = time.perf_counter() - began
+            return Kept(place, self.start, history, snapshots, seconds, spent, rates=rates)
+
         try:
-            while reason is None and (self.total is None or done < self.total):
-                if self.options.seconds is not None and (
-                    time.perf_counter() - began >= self.options.seconds
-                ):
-                    reason = "time"
-                    break
-                left = MANY if self.total is None else self.total - done
-                most = len(windows) if self.batch else 1 if judged else MANY
-                if self.options.watch:
-                    most = min(most, self._kept(done, state))
-                before = time.perf_counter()
-                runs.append(stepper(state, columns, windows, min(left, most)))
-                spent += time.perf_counter() - before
-                ran = runs[-1]
-                state, reason = ran.state, ran.stop
-                done += ran.steps
-                if self.batch:
-                    windows = windows[ran.steps :]
-                    looks = not windows
-                    if looks:
-                        epoch += 1
-                        columns, windows = self._epoch(epoch)
-                        reason = reason or self._end(state)
-                else:
-                    looks = judged
-                if looks and reason in (None, *self.ends):
+            while True:
+                if reason is None and place.done and place.done % looks == 0:
+                    reason = self._end(state) if self.batch else None
                     found = self._judge(state, runs)
                     waited = 0 if found < best_loss else waited + 1
                     if found < best_loss:
@@ -304,27 +303,51 @@ class _Run:
                     if self.options.patience is not None and waited >= self.options.patience:
                         reason = reason or "patience"
                 self.budget.clock()
-                losses = ran.records["loss"]
-                loss = float(losses[-1]) if len(losses) else first
-                yield Progress(
-                    done,
-                    self.total,
-                    loss,
-                    time.perf_counter() - began,
-                    {n: state[n] for n in self.moving},
-                    self.view,
-                    self.options.seconds,
-                )
+                if place.done or reason is not None:
+                    losses = runs[-1].records["loss"]
+                    yield Progress(
+                        place.done,
+                        self.total,
+                        float(losses[-1]) if len(losses) else first,
+                        time.perf_counter() - began,
+                        {n: state[n] for n in self.moving},
+                        self.view,
+                        self.options.seconds,
+                        news=keeper.heard(),
+                    )
+                before = time.perf_counter()
+                if reason is not None or (self.total is not None and place.done >= self.total):
+                    break
+                if self.options.seconds is not None and before - began >= self.options.seconds:
+                    reason = "time"
+                    break
+                at = place.done % looks if self.batch else 0
+                if self.batch and epoch != place.done // looks:
+                    epoch = place.done // looks
+                    columns, windows = self._epoch(epoch)
+                left = MANY if self.total is None else self.total - place.done
+                most = min(left, looks - at, keeper.ahead(place.done))
+                if self.options.watch:
+                    most = min(most, self._kept(place.done, state))
+                runs.append(stepper(state, columns, windows[at:], int(most)))
+                spent += time.perf_counter() - before
+                ran = runs[-1]
+                state, reason = ran.state, ran.stop
+                if ran.steps and state[TICK] == place.done + ran.steps:
+                    place = Place(state, place.done + ran.steps, best, best_loss, waited)
+                if reason is None and keeper.is_due(place.done):
+                    keeper.save(now())
         except KeyboardInterrupt:
             reason = "interrupted"
-        state, done = (runs[-1].state if runs else state), sum(ran.steps for ran in runs)
+        try:
+            keeper.save(now())
+        except KeyboardInterrupt:  # pressed again: the one before it stays
+            reason = reason or "interrupted"
+        state, done = runs[-1].state, sum(ran.steps for ran in runs)
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
-        none = np.empty(0)
-        history = {
-            n: np.concatenate([none, *(ran.records[n][: ran.steps] for ran in runs)])
-            for n in self.recipe.recorded
-        }
+        history = {n: found[:done] for n, found in self._history(runs).items()}
+        self.remarks = keeper.last(reason)
         rows = self.batch or self.rows
         threads = stepper.threads if rows >= backends.THREADED else 1
         self.work = Work(
@@ -335,6 +358,25 @@ class _Run:
         except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
             reason = reason or "interrupted"
             return self._result(reason, state, best, history, done, first, began)
+
+    def _history(self, runs: list[Ran]) -> dict[str, Any]:
+        """What the calls recorded; they are one from now on."""
+        if len(runs) > 1:
+            whole = {
+                n: np.concatenate([ran.records[n] for ran in runs]) for n in self.recipe.recorded
+            }
+            runs[:] = [Ran(runs[-1].state, whole, None, sum(ran.steps for ran in runs))]
+        return runs[0].records
+
+    def _facts(self) -> dict[str, str]:
+        """What a checkpoint must agree with to be one of this run."""
+        step, stepper = self.recipe.step()[0], self.stepper
+        formulas = [*step.next.values(), *step.stop.values(), *step.emit.values()]
+        formulas += self.ends.values()
+        inside = names(self.loss)
+        params = {n: v for n, v in self.params.items() if n in inside or used(self.asked, n)}
+        given = self.loss, self.asked, params, [self.columns, self.held]
+        return facts_of(*given, stepper.backend, formulas)
 
     @cached_property
     def view(self) -> View:
@@ -367,14 +409,12 @@ class _Run:
         """What patience judges: the rows held out, else this epoch's mean loss."""
         if self.held:
             return float(self.at(state, self.held)[0])
-        recent, steps = 0.0, ceil(self.rows / (self.batch or self.rows))
-        left = steps
+        left = ceil(self.rows / (self.batch or self.rows))
+        recent: list[Any] = []
         for ran in reversed(runs):
-            losses = ran.records["loss"][-left:] if left else ()
-            recent, left = recent + float(np.sum(losses)), left - len(losses)
-            if not left:
-                break
-        return recent / (steps - left) if steps > left else np.inf
+            recent.append(ran.records["loss"][-left:] if left else ())
+            left -= len(recent[-1])
+        return float(np.mean(np.concatenate(recent[::-1])))
 
     # ---- the outcome -----------------------------------------------------------------------------
 
@@ -404,6 +444,7 @@ class _Run:
         if status == "converged" and self._is_saddle(params):
             status = "stalled"
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
+        notes += self.remarks
         return Result(
             "train",
             status,
