@@ -13,7 +13,7 @@ from nablisp import NablispError, Session
 from nablisp.figure import Line, Points
 from nablisp.live import duration, line, spark, watching
 from nablisp.results import Progress
-from nablisp.views import View, compared, loss_curve, moments, states
+from nablisp.views import Scene, View, compared, loss_curve, moments, states
 
 LINES = [
     # progress, losses, width, what it says
@@ -73,6 +73,47 @@ def test_a_pipe_gets_few_lines() -> None:
         for tenths in range(100):
             see(Progress(tenths, 100, 1.0, tenths / 10))
     assert [text.split()[2] for text in out.getvalue().splitlines()] == ["10", "20", "40", "80"]
+
+
+class Screen(io.StringIO):
+    """What a terminal would be sent."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_cannot_be_drawn_costs_the_picture_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*given: object) -> None:
+        raise ValueError("no picture")
+
+    out, session = Screen(), Session()
+    session.watch = lambda asked: watching(asked, out, color=True)
+    program = LINE + "(train (mse (+ (* m x) b) y) :lr 0.1 :steps 9 :watch true)"
+    monkeypatch.setattr(Scene, "figure", fails)
+    assert session.run(program).steps == 9
+
+
+def test_the_cursor_can_be_seen_whenever_a_run_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    out = Screen()
+    with watching(True, out, color=False) as see:
+        for step in (1, 2):
+            see(Progress(step, 9, 1.0, float(step)))
+            sent = out.getvalue()
+            assert "step" in sent
+            assert sent.rfind("\x1b[?25h") > sent.rfind("\x1b[?25l")
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Screen()
+    with watching(False, out, color=False) as see:
+        see(Progress(5, 9, 1.0, 1.5))
+    assert out.getvalue() == "train step 5 of 9  loss 1  3.33 steps/s  1 s left\n"
 
 
 LINE = "(params m b) (data x [-2 3]) (data y [-3 7]) "

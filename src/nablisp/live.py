@@ -7,17 +7,17 @@ time: what takes long to draw is drawn less often.
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .errors import NablispError
 from .figure import Figure
 from .printer import element
 from .results import Progress
-from .views import View, loss_curve, moments, states
+from .views import Scene, View, loss_curve, moments, states, thinned
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -38,7 +38,8 @@ WIDE, HIGH = 100, 30
 @contextmanager
 def watching(asked: bool, stream: TextIO, color: bool) -> Iterator[Callable[[Any], None]]:
     """What a run shows its progress to, and at last its result; `asked` to see the model move."""
-    watcher = _Terminal(stream, color, asked) if stream.isatty() else _Plain(stream)
+    redraws = stream.isatty() and (asked or os.environ.get("TERM") != "dumb")
+    watcher = _Terminal(stream, color, asked) if redraws else _Plain(stream)
     try:
         yield watcher.see
     finally:
@@ -148,9 +149,13 @@ class _Terminal:
         self.fine = "utf" in (getattr(stream, "encoding", None) or "").lower()
 
     def see(self, seen: Any) -> None:
-        if not isinstance(seen, Progress):
-            self._finish(seen)
-            return
+        """What cannot be drawn costs the picture, never the run."""
+        try:
+            self._progress(seen) if isinstance(seen, Progress) else self._finish(seen)
+        except Exception:
+            self.asked = False
+
+    def _progress(self, seen: Progress) -> None:
         if not math.isnan(seen.loss):
             self.losses.append(seen.loss)
             if len(self.losses) > 4096:
@@ -202,33 +207,36 @@ class _Terminal:
                 auto_refresh=False,
                 transient=not self.asked,
                 vertical_overflow="crop",
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             self.live.start()
+            console.show_cursor(True)  # a run may be stopped, or killed, at any moment
         return self.live
 
     def _finish(self, result: Any) -> None:
-        """Play what was over before it could be seen; leave the last picture standing."""
+        """Leave the last picture standing; first play what was over before it could be seen."""
         view: View | None = getattr(result, "view", None)
-        if not self.asked or view is None or view.scene is None:
+        if not self.asked or view is None or (scene := view.scene) is None:
             return
         try:
-            steps, kept = states(result)
-        except NablispError:  # arrays of a method that keeps none
-            return
-        scene = view.scene
-        last = len(steps) - 1
-        chosen = moments(scene, kept, FRAMES) if self.drawn <= 1 else [last]
-        losses = result.history["loss"]
-        try:
-            for k in chosen:
-                at = Progress(steps[k], result.steps, float(losses[steps[k]]), 0.0, run=result.run)
-                began = time.perf_counter()
-                self.losses = [float(v) for v in losses[: steps[k] + 1]]
-                self._show(scene.figure(kept[k]), at)
-                if k != last:
-                    time.sleep(max(0.0, 1 / REPLAY - (time.perf_counter() - began)))
+            if self.drawn <= 1:
+                self._play(scene, result)
         except KeyboardInterrupt:  # enough seen
-            self._show(scene.figure(kept[last]), at)
+            pass
+        last = Progress(result.steps, result.steps, result.loss, 0.0, run=result.run)
+        self._show(scene.figure(result.params), last)
+
+    def _play(self, scene: Scene, result: Any) -> None:
+        steps, kept = states(result)
+        losses = result.history["loss"]
+        for k in moments(scene, kept, FRAMES)[:-1]:
+            began = time.perf_counter()
+            at = Progress(steps[k], result.steps, float(losses[steps[k]]), 0.0, run=result.run)
+            self.losses = thinned(losses[: steps[k] + 1]).tolist()
+            self._show(scene.figure(kept[k]), at)
+            time.sleep(max(0.0, 1 / REPLAY - (time.perf_counter() - began)))
+        self.losses = thinned(losses).tolist()
 
     def end(self) -> None:
         if self.live is not None:

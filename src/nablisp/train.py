@@ -35,7 +35,7 @@ from .options import (
     optimizer_of,
     used,
 )
-from .results import Progress, Result, Work, outcome
+from .results import History, Progress, Result, Work, outcome
 from .shapes import ShapeEnv
 from .stepping import Recipe
 from .surface import Surface, check_size, shapes_of
@@ -320,21 +320,17 @@ class _Run:
         state, done = (runs[-1].state if runs else state), sum(ran.steps for ran in runs)
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
-        none = np.empty(0)
-        history = {
-            n: np.concatenate([none, *(ran.records[n][: ran.steps] for ran in runs)])
-            for n in self.recipe.recorded
-        }
+        records = {n: [r.records[n][: r.steps] for r in runs] for n in self.recipe.recorded}
         rows = self.batch or self.rows
         threads = stepper.threads if rows >= backends.THREADED else 1
         self.work = Work(
             stepper.backend, threads, stepper.seconds, rows, spent, stepper.why, stepper.text
         )
         try:
-            return self._result(reason, state, best, history, done, first, began)
+            return self._result(reason, state, best, records, done, first, began)
         except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
             reason = reason or "interrupted"
-            return self._result(reason, state, best, history, done, first, began)
+            return self._result(reason, state, best, records, done, first, began)
 
     @cached_property
     def view(self) -> View:
@@ -383,7 +379,7 @@ class _Run:
         reason: str | None,
         state: Mapping[str, Any],
         best: Mapping[str, Any],
-        records: Mapping[str, np.ndarray[Any, Any]],
+        records: Mapping[str, list[np.ndarray[Any, Any]]],
         done: int,
         first: float,
         began: float,
@@ -400,7 +396,8 @@ class _Run:
             status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
-        history = {n: np.append(v, loss if n == "loss" else params[n]) for n, v in records.items()}
+        ends = {**params, "loss": loss}
+        history = History({n: [*parts, np.array([ends[n]])] for n, parts in records.items()})
         if status == "converged" and self._is_saddle(params):
             status = "stalled"
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
