@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import inf, nan
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from nablisp import NablispError, Session
 from nablisp.figure import Line, Points
 from nablisp.live import duration, line, spark, watching
+from nablisp.pictures.terminal import drawn
 from nablisp.results import Progress
 from nablisp.views import Scene, View, compared, loss_curve, moments, states
 
@@ -75,6 +77,13 @@ def test_a_pipe_gets_few_lines() -> None:
     assert [text.split()[2] for text in out.getvalue().splitlines()] == ["10", "20", "40", "80"]
 
 
+@pytest.mark.parametrize("ends", ["1e308 -1e308", "nan inf", "1e-320 0"])
+def test_columns_without_a_range_have_a_picture(ends: str) -> None:
+    run = "(train (mean (abs (- (* m x) x))) :lr 1e-310 :steps 5)"
+    movie = Session().run(f"(params m) (data x [{ends}]) (animate {run})")
+    assert drawn(movie.frames[-1], 80, 20, color=False, fine=True)
+
+
 class Screen(io.StringIO):
     """What a terminal would be sent."""
 
@@ -95,6 +104,17 @@ def test_what_cannot_be_drawn_costs_the_picture_and_not_the_run(
     program = LINE + "(train (mse (+ (* m x) b) y) :lr 0.1 :steps 9 :watch true)"
     monkeypatch.setattr(Scene, "figure", fails)
     assert session.run(program).steps == 9
+
+
+def test_an_interrupt_after_the_run_keeps_the_result() -> None:
+    def interrupt(seen: object) -> None:
+        if not isinstance(seen, Progress):
+            raise KeyboardInterrupt
+
+    session = Session()
+    session.watch = lambda asked: nullcontext(interrupt)
+    result = session.run("(params m) (train (** (- m 1) 2) :lr 0.1 :steps 9)")
+    assert session.parameters["m"].value == result.params["m"] > 0
 
 
 def test_the_cursor_can_be_seen_whenever_a_run_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

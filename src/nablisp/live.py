@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+import numpy as np
+
 from .figure import Figure
 from .printer import element
 from .results import Progress
@@ -151,7 +153,8 @@ class _Terminal:
     def see(self, seen: Any) -> None:
         """What cannot be drawn costs the picture, never the run."""
         try:
-            self._progress(seen) if isinstance(seen, Progress) else self._finish(seen)
+            with np.errstate(all="ignore"):
+                self._progress(seen) if isinstance(seen, Progress) else self._finish(seen)
         except Exception:
             self.asked = False
 
