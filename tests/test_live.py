@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from nablisp import NablispError, Session
-from nablisp.figure import Line, Points
+from nablisp.figure import Figure, Line, Movie, Points
 from nablisp.live import duration, line, spark, watching
 from nablisp.pictures.terminal import drawn
 from nablisp.results import Progress
+from nablisp.showing import show_picture
 from nablisp.views import Scene, View, compared, loss_curve, moments, states
 
 LINES = [
@@ -134,6 +135,9 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     with watching(False, out, color=False) as see:
         see(Progress(5, 9, 1.0, 1.5))
     assert out.getvalue() == "train step 5 of 9  loss 1  3.33 steps/s  1 s left\n"
+    frame = Figure((Line(np.arange(3.0), np.arange(3.0)),))
+    show_picture(Movie((frame, frame)), out, color=False)
+    assert "\x1b" not in out.getvalue()
 
 
 LINE = "(params m b) (data x [-2 3]) (data y [-3 7]) "

@@ -7,7 +7,6 @@ time: what takes long to draw is drawn less often.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from .figure import Figure
 from .printer import element
 from .results import Progress
+from .showing import redraws
 from .views import Scene, View, loss_curve, moments, states, thinned
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ WIDE, HIGH = 100, 30
 @contextmanager
 def watching(asked: bool, stream: TextIO, color: bool) -> Iterator[Callable[[Any], None]]:
     """What a run shows its progress to, and at last its result; `asked` to see the model move."""
-    redraws = stream.isatty() and (asked or os.environ.get("TERM") != "dumb")
-    watcher = _Terminal(stream, color, asked) if redraws else _Plain(stream)
+    drawn = redraws(stream) or (asked and stream.isatty())
+    watcher = _Terminal(stream, color, asked) if drawn else _Plain(stream)
     try:
         yield watcher.see
     finally:
