@@ -222,6 +222,9 @@ def test_arrays_are_kept_for_whoever_watches() -> None:
 def test_a_loss_curve_is_thinned_and_on_powers_where_it_fell_far() -> None:
     figure = loss_curve([10.0**-k for k in range(5000)][:300])
     assert figure.y_log
+    (some,) = loss_curve([3, 2, 1], steps=[10, 500, 9000]).series
+    assert isinstance(some, Line)
+    assert some.x.tolist() == [10, 500, 9000]
     (curve,) = loss_curve(list(range(100_000, 0, -1))).series
     assert isinstance(curve, Line)
     assert len(curve.x) == 2000

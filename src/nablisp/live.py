@@ -147,6 +147,7 @@ class _Terminal:
         self.live: Live | None = None
         self.due = 0.0 if asked else PATIENCE
         self.losses: list[float] = []
+        self.steps: list[int] = []
         self.drawn = 0
         self.fine = "utf" in (getattr(stream, "encoding", None) or "").lower()
 
@@ -161,8 +162,9 @@ class _Terminal:
     def _progress(self, seen: Progress) -> None:
         if not math.isnan(seen.loss):
             self.losses.append(seen.loss)
+            self.steps.append(seen.step)
             if len(self.losses) > 4096:
-                del self.losses[1::2]
+                del self.losses[1::2], self.steps[1::2]
         if seen.seconds < max(self.due, PATIENCE):
             return
         began = time.perf_counter()
@@ -174,7 +176,7 @@ class _Terminal:
         scene = None if seen.view is None else seen.view.scene
         if scene is not None:
             return scene.figure(seen.params)
-        return loss_curve(self.losses) if len(self.losses) > 1 else None
+        return loss_curve(self.losses, steps=self.steps) if len(self.losses) > 1 else None
 
     def _show(self, figure: Figure | None, seen: Progress) -> None:
         """Draw anew, in place."""

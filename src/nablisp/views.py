@@ -200,10 +200,12 @@ def thinned(column: Vector) -> Vector:
     return column
 
 
-def loss_curve(losses: Sequence[float] | Vector, title: str = "") -> Figure:
-    """The loss over the steps, on powers of ten where it fell by more than two of them."""
+def loss_curve(
+    losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | None = None
+) -> Figure:
+    """The loss over the steps, all or those given; on powers of ten where it fell by two of them."""
     y = np.asarray(losses, float)
-    x, y = thinned(np.arange(len(y), dtype=float)), thinned(y)
+    x, y = thinned(np.asarray(range(len(y)) if steps is None else steps, float)), thinned(y)
     good = y[np.isfinite(y)]
     log = bool(len(good) and good.min() > 0 and good.max() > 100 * good.min())
     return Figure((Line(x, y, "", 1),), title, "step", "loss", y_log=log)
