@@ -203,7 +203,7 @@ def thinned(column: Vector) -> Vector:
 def loss_curve(
     losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | None = None
 ) -> Figure:
-    """The loss over the steps, all or those given; on powers of ten where it fell by two of them."""
+    """The loss over its steps; on powers of ten where it fell by more than two of them."""
     y = np.asarray(losses, float)
     x, y = thinned(np.asarray(range(len(y)) if steps is None else steps, float)), thinned(y)
     good = y[np.isfinite(y)]
