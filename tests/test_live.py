@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import inf, nan
 
 import numpy as np
 import pytest
 
 from nablisp import NablispError, Session
-from nablisp.figure import Line, Points
+from nablisp.figure import Figure, Line, Movie, Points
 from nablisp.live import duration, line, spark, watching
+from nablisp.pictures.terminal import drawn
 from nablisp.results import Progress
-from nablisp.views import View, compared, loss_curve, moments, states
+from nablisp.showing import show_picture
+from nablisp.views import Scene, View, compared, loss_curve, moments, states
 
 LINES = [
     # progress, losses, width, what it says
@@ -73,6 +76,68 @@ def test_a_pipe_gets_few_lines() -> None:
         for tenths in range(100):
             see(Progress(tenths, 100, 1.0, tenths / 10))
     assert [text.split()[2] for text in out.getvalue().splitlines()] == ["10", "20", "40", "80"]
+
+
+@pytest.mark.parametrize("ends", ["1e308 -1e308", "nan inf", "1e-320 0"])
+def test_columns_without_a_range_have_a_picture(ends: str) -> None:
+    run = "(train (mean (abs (- (* m x) x))) :lr 1e-310 :steps 5)"
+    movie = Session().run(f"(params m) (data x [{ends}]) (animate {run})")
+    assert drawn(movie.frames[-1], 80, 20, color=False, fine=True)
+
+
+class Screen(io.StringIO):
+    """What a terminal would be sent."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_cannot_be_drawn_costs_the_picture_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*given: object) -> None:
+        raise ValueError("no picture")
+
+    out, session = Screen(), Session()
+    session.watch = lambda asked: watching(asked, out, color=True)
+    program = LINE + "(train (mse (+ (* m x) b) y) :lr 0.1 :steps 9 :watch true)"
+    monkeypatch.setattr(Scene, "figure", fails)
+    assert session.run(program).steps == 9
+
+
+def test_an_interrupt_after_the_run_keeps_the_result() -> None:
+    def interrupt(seen: object) -> None:
+        if not isinstance(seen, Progress):
+            raise KeyboardInterrupt
+
+    session = Session()
+    session.watch = lambda asked: nullcontext(interrupt)
+    result = session.run("(params m) (train (** (- m 1) 2) :lr 0.1 :steps 9)")
+    assert session.parameters["m"].value == result.params["m"] > 0
+
+
+def test_the_cursor_can_be_seen_whenever_a_run_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    out = Screen()
+    with watching(True, out, color=False) as see:
+        for step in (1, 2):
+            see(Progress(step, 9, 1.0, float(step)))
+            sent = out.getvalue()
+            assert "step" in sent
+            assert sent.rfind("\x1b[?25h") > sent.rfind("\x1b[?25l")
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Screen()
+    with watching(False, out, color=False) as see:
+        see(Progress(5, 9, 1.0, 1.5))
+    assert out.getvalue() == "train step 5 of 9  loss 1  3.33 steps/s  1 s left\n"
+    frame = Figure((Line(np.arange(3.0), np.arange(3.0)),))
+    show_picture(Movie((frame, frame)), out, color=False)
+    assert "\x1b" not in out.getvalue()
 
 
 LINE = "(params m b) (data x [-2 3]) (data y [-3 7]) "
@@ -157,6 +222,9 @@ def test_arrays_are_kept_for_whoever_watches() -> None:
 def test_a_loss_curve_is_thinned_and_on_powers_where_it_fell_far() -> None:
     figure = loss_curve([10.0**-k for k in range(5000)][:300])
     assert figure.y_log
+    (some,) = loss_curve([3, 2, 1], steps=[10, 500, 9000]).series
+    assert isinstance(some, Line)
+    assert some.x.tolist() == [10, 500, 9000]
     (curve,) = loss_curve(list(range(100_000, 0, -1))).series
     assert isinstance(curve, Line)
     assert len(curve.x) == 2000

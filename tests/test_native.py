@@ -18,7 +18,7 @@ from nablisp.backends.native import emit, engine
 from nablisp.backends.native.program import Writer
 from nablisp.cli import main
 from nablisp.derivative import gradient
-from nablisp.expr import OPS, Call, Sym
+from nablisp.expr import OPS, Call, Sym, as_expr
 from nablisp.plan import plan
 from nablisp.results import Work
 from nablisp.shapes import ROWS
@@ -291,6 +291,14 @@ def test_an_interrupt_stops_machine_code_soon(rows: int, threads: int) -> None:
     found = run("(train loss :lr 1e-6 :seconds 60)", data, "native", threads)
     assert found.status == "interrupted" and found.seconds < 20
     assert len(found.history["loss"]) == found.steps + 1 > 10
+
+
+def test_records_hold_no_more_than_was_recorded() -> None:
+    m = Sym("m")
+    step = backends.Step({"m": m + 1}, {"end": Call(OPS[">="], (m, as_expr(9)))}, {"m": m})
+    ran = native.iterate(step, (), {}, 100)({"m": 0.0}, {}, [(0, 1)], 100_000)
+    assert (ran.steps, ran.stop) == (9, "end")
+    assert ran.records["m"].base.nbytes == 8 * len(ran.records["m"]) == 80
 
 
 def test_compiled_functions_are_safe_from_many_threads() -> None:

@@ -345,7 +345,10 @@ SAID = [
     (["(params (m 2)) (* m 3)", "(forget m)", "_"], "(* m 3)  ; 6\n(* m 3)\n"),
     (["∇ (+ 1 2)      _1\n3"], "3\n"),
     ([",time (+ 1 2)"], "3\n; 0"),
-    (["(params m) (define k 3) (data x [1 2])", ",reset all", ",env"], "all is forgotten\n"),
+    (
+        ["(params m) (define k 3) (data x [1 2])", ",reset all", ",env"],
+        "all is forgotten\nnothing is declared yet\n",
+    ),
     ([",set values false", "(params m) m"], "m\n"),
     ([',load "a.gd"', ",reload", "k"], "; a.gd: k x\n; a.gd: k x\n5\n"),
     (["(define k 1)", ",save s.gd", ",load s.gd"], "saved in s.gd\n; s.gd: nothing new\n"),
@@ -466,7 +469,7 @@ def typist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typist:
                 def begin(typed: str = typed) -> None:
                     loop = asyncio.get_running_loop()
                     for i, part in enumerate(typed.split(THEN)):
-                        loop.call_later(0.02 + 0.05 * i, pipe.send_text, part)
+                        loop.call_later(0.02 + 0.2 * i, pipe.send_text, part)
                     loop.call_later(5, pipe.send_text, "\x03")
 
                 try:

@@ -352,16 +352,19 @@ class Keeper:
         every = self.options.every
         return (every is not None and done % every == 0) or time.perf_counter() >= self.next
 
-    def save(self, now: Kept) -> None:
-        """Write a checkpoint; where that fails the one before it stays, and the run goes on."""
-        if self.name is None or now.place.done == self.saved:
+    def save(self, done: int, found: Callable[[], Kept]) -> None:
+        """Write what is found after so many steps.
+
+        Where that fails the checkpoint before it stays, and the run goes on.
+        """
+        if self.name is None or done == self.saved:
             return
-        began = time.perf_counter()
+        began, now = time.perf_counter(), found()
         now.facts, now.script, now.tried = self.facts, self.options.script, self.tried
         older = self.older if self.whole else None
         try:
             replace_file(self.options.root, self.file, now.bytes(), older)
-            self.whole, self.failed, self.saved = True, "", now.place.done
+            self.whole, self.failed, self.saved = True, "", done
         except NablispError as error:
             if not self.failed:
                 self.news = f"{error.message}; the run goes on without a new checkpoint"

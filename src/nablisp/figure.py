@@ -19,6 +19,8 @@ COUNTS = ("step", "row")
 """Labels of axes that count."""
 MARGIN = 0.06
 """What an axis shows beyond its series, as a share of their range."""
+HUGE = 1e300
+"""What is beyond shows no more than what is infinite: the range of it may have no size."""
 PALETTE = ("#1f77b4", "#ff7f0e", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f7f7f")
 """Colours by number, told apart by every kind of sight: 0 is the target's, 1 the model's."""
 GREY = len(PALETTE) - 1
@@ -90,7 +92,7 @@ class Axis(NamedTuple):
             if self.log:
                 ends, at = np.log10(ends), np.log10(at)
             found = (at - ends[0]) / (ends[1] - ends[0])
-        return np.where(np.isfinite(found), found, np.nan)
+        return np.where(np.abs(found) < HUGE, found, np.nan)
 
     def ticks(self, count: int) -> tuple[tuple[float, str], ...]:
         """About so many round values with their text; on a log axis powers of ten, if it has two.
@@ -175,7 +177,7 @@ def _extent(part: Series) -> tuple[Vector, Vector]:
 def _widened(values: Sequence[Vector], log: bool, margin: float) -> tuple[float, float]:
     """The range of values and a share more on either side; never empty."""
     every = np.concatenate([np.ravel(part) for part in values])
-    good = every[np.isfinite(every) & ((every > 0) | (not log))]
+    good = every[(np.abs(every) < HUGE) & ((every > 0) | (not log))]
     if not len(good):
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = float(good.min()), float(good.max())

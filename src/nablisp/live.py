@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .errors import NablispError
+import numpy as np
+
 from .figure import Figure
 from .printer import element
 from .results import Progress
-from .views import View, loss_curve, moments, states
+from .showing import redraws
+from .views import Scene, View, loss_curve, moments, states, thinned
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -38,7 +40,8 @@ WIDE, HIGH = 100, 30
 @contextmanager
 def watching(asked: bool, stream: TextIO, color: bool) -> Iterator[Callable[[Any], None]]:
     """What a run shows its progress to, and at last its result; `asked` to see the model move."""
-    watcher = _Terminal(stream, color, asked) if stream.isatty() else _Plain(stream)
+    drawn = redraws(stream) or (asked and stream.isatty())
+    watcher = _Terminal(stream, color, asked) if drawn else _Plain(stream)
     try:
         yield watcher.see
     finally:
@@ -144,17 +147,24 @@ class _Terminal:
         self.live: Live | None = None
         self.due = 0.0 if asked else PATIENCE
         self.losses: list[float] = []
+        self.steps: list[int] = []
         self.drawn = 0
         self.fine = "utf" in (getattr(stream, "encoding", None) or "").lower()
 
     def see(self, seen: Any) -> None:
-        if not isinstance(seen, Progress):
-            self._finish(seen)
-            return
+        """What cannot be drawn costs the picture, never the run."""
+        try:
+            with np.errstate(all="ignore"):
+                self._progress(seen) if isinstance(seen, Progress) else self._finish(seen)
+        except Exception:
+            self.asked = False
+
+    def _progress(self, seen: Progress) -> None:
         if not math.isnan(seen.loss):
             self.losses.append(seen.loss)
+            self.steps.append(seen.step)
             if len(self.losses) > 4096:
-                del self.losses[1::2]
+                del self.losses[1::2], self.steps[1::2]
         if seen.seconds < max(self.due, PATIENCE):
             return
         began = time.perf_counter()
@@ -166,7 +176,7 @@ class _Terminal:
         scene = None if seen.view is None else seen.view.scene
         if scene is not None:
             return scene.figure(seen.params)
-        return loss_curve(self.losses) if len(self.losses) > 1 else None
+        return loss_curve(self.losses, steps=self.steps) if len(self.losses) > 1 else None
 
     def _show(self, figure: Figure | None, seen: Progress) -> None:
         """Draw anew, in place."""
@@ -202,33 +212,36 @@ class _Terminal:
                 auto_refresh=False,
                 transient=not self.asked,
                 vertical_overflow="crop",
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             self.live.start()
+            console.show_cursor(True)  # a run may be stopped, or killed, at any moment
         return self.live
 
     def _finish(self, result: Any) -> None:
-        """Play what was over before it could be seen; leave the last picture standing."""
+        """Leave the last picture standing; first play what was over before it could be seen."""
         view: View | None = getattr(result, "view", None)
-        if not self.asked or view is None or view.scene is None:
+        if not self.asked or view is None or (scene := view.scene) is None:
             return
         try:
-            steps, kept = states(result)
-        except NablispError:  # arrays of a method that keeps none
-            return
-        scene = view.scene
-        last = len(steps) - 1
-        chosen = moments(scene, kept, FRAMES) if self.drawn <= 1 else [last]
-        losses = result.history["loss"]
-        try:
-            for k in chosen:
-                at = Progress(steps[k], result.steps, float(losses[steps[k]]), 0.0, run=result.run)
-                began = time.perf_counter()
-                self.losses = [float(v) for v in losses[: steps[k] + 1]]
-                self._show(scene.figure(kept[k]), at)
-                if k != last:
-                    time.sleep(max(0.0, 1 / REPLAY - (time.perf_counter() - began)))
+            if self.drawn <= 1:
+                self._play(scene, result)
         except KeyboardInterrupt:  # enough seen
-            self._show(scene.figure(kept[last]), at)
+            pass
+        last = Progress(result.steps, result.steps, result.loss, 0.0, run=result.run)
+        self._show(scene.figure(result.params), last)
+
+    def _play(self, scene: Scene, result: Any) -> None:
+        steps, kept = states(result)
+        losses = result.history["loss"]
+        for k in moments(scene, kept, FRAMES)[:-1]:
+            began = time.perf_counter()
+            at = Progress(steps[k], result.steps, float(losses[steps[k]]), 0.0, run=result.run)
+            self.losses = thinned(losses[: steps[k] + 1]).tolist()
+            self._show(scene.figure(kept[k]), at)
+            time.sleep(max(0.0, 1 / REPLAY - (time.perf_counter() - began)))
+        self.losses = thinned(losses).tolist()
 
     def end(self) -> None:
         if self.live is not None:

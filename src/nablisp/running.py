@@ -356,21 +356,27 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
 
     `asked` says that the program itself wants it watched.
     """
-    with watcher(session, asked) as see:
-        try:
-            progress = next(run)
-            while True:
-                try:
-                    if progress.news:
-                        session.note(progress.news)
-                    see(progress)
-                except KeyboardInterrupt as interrupt:
-                    progress = run.throw(interrupt)
-                else:
-                    progress = next(run)
-        except StopIteration as stop:
-            result: Result = stop.value
-        see(result)
+    result: Result | None = None
+    try:
+        with watcher(session, asked) as see:
+            try:
+                progress = next(run)
+                while True:
+                    try:
+                        if progress.news:
+                            session.note(progress.news)
+                        see(progress)
+                    except KeyboardInterrupt as interrupt:
+                        progress = run.throw(interrupt)
+                    else:
+                        progress = next(run)
+            except StopIteration as stop:
+                result = stop.value
+            see(result)
+    except KeyboardInterrupt:  # enough seen
+        if result is None:
+            raise
+    assert result is not None
     session.runs.append(result)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from typing import TextIO
@@ -12,6 +13,11 @@ WIDE, HIGH = 110, 32
 """Columns and lines of a picture, at most: a larger one reads no better."""
 ROOM = 3
 """Lines left to what was typed, the next prompt and what stands under it."""
+
+
+def redraws(stream: TextIO) -> bool:
+    """Is it a terminal whose lines can be written anew?"""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
@@ -26,7 +32,7 @@ def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
     columns, lines = shutil.get_terminal_size() if on_terminal else (80, 24 + ROOM)
     width, height = min(columns, WIDE), min(lines - ROOM, HIGH)
     frames = [value] if isinstance(value, Figure) else list(value.frames)
-    if isinstance(value, Movie) and on_terminal:
+    if isinstance(value, Movie) and redraws(stream):
         try:
             for figure in frames[:-1]:
                 began = time.monotonic()

@@ -38,7 +38,7 @@ from .options import (
     optimizer_of,
     used,
 )
-from .results import Progress, Result, Work, outcome
+from .results import History, Progress, Result, Work, outcome
 from .shapes import ShapeEnv
 from .stepping import TICK, Recipe
 from .surface import Surface, check_size, shapes_of
@@ -336,17 +336,17 @@ class _Run:
                 if ran.steps and state[TICK] == place.done + ran.steps:
                     place = Place(state, place.done + ran.steps, best, best_loss, waited)
                 if reason is None and keeper.is_due(place.done):
-                    keeper.save(now())
+                    keeper.save(place.done, now)
         except KeyboardInterrupt:
             reason = "interrupted"
         try:
-            keeper.save(now())
+            keeper.save(place.done, now)
         except KeyboardInterrupt:  # pressed again: the one before it stays
             reason = reason or "interrupted"
         state, done = runs[-1].state, sum(ran.steps for ran in runs)
         if self.whole and not judged and np.isfinite(state[" best"]):
             best = {n: state[f" best {n}"] for n in self.moving}
-        history = {n: found[:done] for n, found in self._history(runs).items()}
+        records = {n: [r.records[n][: r.steps] for r in runs] for n in self.recipe.recorded}
         self.remarks = keeper.last(reason)
         rows = self.batch or self.rows
         threads = stepper.threads if rows >= backends.THREADED else 1
@@ -354,10 +354,10 @@ class _Run:
             stepper.backend, threads, stepper.seconds, rows, spent, stepper.why, stepper.text
         )
         try:
-            return self._result(reason, state, best, history, done, first, began)
+            return self._result(reason, state, best, records, done, first, began)
         except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
             reason = reason or "interrupted"
-            return self._result(reason, state, best, history, done, first, began)
+            return self._result(reason, state, best, records, done, first, began)
 
     def _history(self, runs: list[Ran]) -> dict[str, Any]:
         """What the calls recorded; they are one from now on."""
@@ -423,7 +423,7 @@ class _Run:
         reason: str | None,
         state: Mapping[str, Any],
         best: Mapping[str, Any],
-        records: Mapping[str, np.ndarray[Any, Any]],
+        records: Mapping[str, list[np.ndarray[Any, Any]]],
         done: int,
         first: float,
         began: float,
@@ -440,7 +440,8 @@ class _Run:
             status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
-        history = {n: np.append(v, loss if n == "loss" else params[n]) for n, v in records.items()}
+        ends = {**params, "loss": loss}
+        history = History({n: [*parts, np.array([ends[n]])] for n, parts in records.items()})
         if status == "converged" and self._is_saddle(params):
             status = "stalled"
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)

@@ -17,7 +17,7 @@ from .accurate import accurate
 from .errors import NablispError
 from .evaluate import ROWS, evaluate
 from .expr import Call, Expr, Sym, call, names, postorder
-from .figure import Figure, Line, Points, Series, Vector
+from .figure import HUGE, Figure, Line, Points, Series, Vector
 from .printer import formula
 from .shapes import ShapeEnv, shape_of
 
@@ -200,10 +200,12 @@ def thinned(column: Vector) -> Vector:
     return column
 
 
-def loss_curve(losses: Sequence[float] | Vector, title: str = "") -> Figure:
-    """The loss over the steps, on powers of ten where it fell by more than two of them."""
+def loss_curve(
+    losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | None = None
+) -> Figure:
+    """The loss over its steps; on powers of ten where it fell by more than two of them."""
     y = np.asarray(losses, float)
-    x, y = thinned(np.arange(len(y), dtype=float)), thinned(y)
+    x, y = thinned(np.asarray(range(len(y)) if steps is None else steps, float)), thinned(y)
     good = y[np.isfinite(y)]
     log = bool(len(good) and good.min() > 0 and good.max() > 100 * good.min())
     return Figure((Line(x, y, "", 1),), title, "step", "loss", y_log=log)
@@ -310,13 +312,13 @@ def reduces(e: Expr, shapes: ShapeEnv) -> bool:
 def spread(column: Vector) -> tuple[float, float]:
     """The range of a column and a margin; of what is never negative, nothing below 0."""
     low, high = widened(column)
-    good = column[np.isfinite(column)]
+    good = column[np.abs(column) < HUGE]
     return (max(low, 0.0) if len(good) and good.min() >= 0 else low), high
 
 
 def widened(values: Vector) -> tuple[float, float]:
     """The range of values and a margin; never empty."""
-    good = values[np.isfinite(values)]
+    good = values[np.abs(values) < HUGE]
     if not len(good):
         return 0.0, 1.0
     low, high = float(good.min()), float(good.max())

@@ -146,6 +146,8 @@ def _reset(prompt: Prompt, rest: str) -> None:
 
 @_command(",env", "what is declared, with shapes and values")
 def _env(prompt: Prompt, rest: str) -> None:
+    if not prompt.declared():
+        prompt.say("nothing is declared yet")
     prompt.session.run("(env)", name=",env")
 
 

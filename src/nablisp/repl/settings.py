@@ -64,7 +64,7 @@ def chosen(name: str, word: str) -> Choice:
             return choice
     raise NablispError(
         "value",
-        f"{name} is {' or '.join(map(shown, row.choices))}, not {word}",
+        f"{name} is {' or '.join(map(shown, row.choices))}{f', not {word}' if word else ''}",
         hint=f"{row.signature}  {row.doc}",
     )
 

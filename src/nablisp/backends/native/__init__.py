@@ -204,7 +204,8 @@ class Stepper:
             reason = "interrupted"
         taken = memory["taken"]
         kept = taken + (reason is not None and reason != "interrupted")
-        return Ran(self._state(), {n: records[:kept, i] for i, n in enumerate(emit)}, reason, taken)
+        rows = records[:kept] if 2 * kept > room else records[:kept].copy()  # lets the rest go
+        return Ran(self._state(), {n: rows[:, i] for i, n in enumerate(emit)}, reason, taken)
 
     def _state(self) -> dict[str, Any]:
         at, sizes = self.program.first_input, self.sizes
