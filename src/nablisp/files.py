@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any, Literal
 
-from .errors import NablispError, nearest
+from .errors import NablispError, Span, nearest
 
 Mode = Literal["r", "rb", "w", "wb"]
 
@@ -67,6 +67,18 @@ def open_file(root: Path | None, name: str, mode: Mode) -> IO[Any]:
     if reads:
         return os.fdopen(number, mode, encoding="utf-8-sig")
     return os.fdopen(number, mode, encoding="utf-8", newline="\n")
+
+
+def write_file(root: Path | None, name: str, data: bytes, span: Span | None) -> None:
+    """Write a whole file under `root`; NablispError "file" at `span` where that cannot be."""
+    try:
+        with open_file(root, name, "wb") as file:
+            file.write(data)
+    except NablispError as error:
+        raise error.at(span) from None
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise NablispError("file", f'"{name}" cannot be written: {why}', span=span) from None
 
 
 def folder_names(root: Path | None, name: str) -> list[str] | None:
