@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_random import PLACES, formulas, tried
 
-from nablisp import Expr, NablispError, Session, export, gradient, params, val
+from nablisp import Expr, Limits, NablispError, Session, export, gradient, params, val
 from nablisp.expr import OPS, Call, Num, Op, Sym, names, postorder, substitute
 from nablisp.notation import variables, written
+from nablisp.notation.mangled import mangled
 from nablisp.shapes import ShapeEnv
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.3, 2.0, 3.0, -8.0, 1e-9, 1e9, -710.0, 710.0)
@@ -198,6 +200,25 @@ def test_no_name_breaks_out(tmp_path: Path) -> None:
     assert (found, slopes) == (expected, list(range(1, len(order) + 1)))
 
 
+def test_many_names_of_one_stem() -> None:
+    order = [f"{a}{b}{c}{d}" for a, b, c, d in itertools.product("αβγδεζηθικ", repeat=4)]
+    own = mangled(order, "v_")
+    assert len(set(own.values())) == len(order)
+
+
+def test_every_line_is_needed(tmp_path: Path) -> None:
+    s = session()
+    e = s.run("(mean (* (sin (- x (mean (exp x)))) m))")
+    text = written(e, "c", ["m"], s.shapes)
+    lines = re.findall(r"(?:double|int) (t\d+) = ", text)
+    assert all(len(re.findall(rf"\b{name}\b", text)) > 1 for name in lines)
+
+
+def test_what_is_too_large_is_refused_at_once() -> None:
+    with pytest.raises(NablispError, match="more than 100,000 operations"):
+        Session(Limits.untrusted()).run("(param A (zeros 4000 4000)) (export (sum (@ A A)) :to c)")
+
+
 @pytest.mark.parametrize("to", ["c", "python", "latex", "mathml"])
 def test_shared_parts_once(to: str) -> None:
     x = params("x")
@@ -263,7 +284,23 @@ def test_python_of_arrays(text: str) -> None:
         agree(one, other, text)
 
 
-@pytest.mark.parametrize("name", ["size_t", "v_x", "nl_x", "lgamma_r", "int", "a-b", "A_b", "x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "size_t",
+        "v_x",
+        "nl_x",
+        "lgamma_r",
+        "int",
+        "a-b",
+        "A_b",
+        "x",
+        "math_errhandling",
+        "static_assert",
+        "thread_local",
+        "fmaximum_num",
+    ],
+)
 def test_function_names(name: str) -> None:
     with pytest.raises(NablispError, match="cannot be called"):
         export(params("x"), "c", name=name)

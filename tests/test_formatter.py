@@ -43,6 +43,7 @@ LAYOUTS = [
     ("\ufeffx\r\n  y", "\ufeffx\r\ny\r\n"),
     ('"a\r\n b"\n', '"a\r\n b"\n'),
     ("+1.50 1E3 σ² -x", "+1.50 1E3 σ² -x\n"),
+    ('"\t" x ; c\ny         ; d\n', '"\t" x ; c\ny         ; d\n'),
     (f"(f {'a' * 60} {'b' * 60})", f"(f {'a' * 60}\n   {'b' * 60})\n"),
     (f"(f :k {'a' * 60} :l {'b' * 60})", f"(f :k {'a' * 60}\n   :l {'b' * 60})\n"),
     (f"(define x {'b' * 120})", f"(define x\n  {'b' * 120})\n"),
@@ -157,5 +158,8 @@ def test_the_command(
     assert Path("link.txt").is_symlink()
     assert len(list(tmp_path.iterdir())) == 5, "nothing is left beside"
     assert run("nope.gd")[0] == 2
+    Path(".venv").mkdir()
+    Path(".venv/c.gd").write_text("( f )")
+    assert "2 as they were" in run("--check", ".")[2], "what is hidden stays"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"( f\r\n)")))
     assert run("-") == (0, "(f)\r\n", "")

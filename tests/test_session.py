@@ -188,3 +188,14 @@ def test_sessions_share_nothing() -> None:
     assert (one.run("(val e)"), two.run("(val e)")) == (3, 6)
     assert one.run("(shape x)").tolist() == [2]
     assert two.text(two.run("(shape x)")) == "[(rows)]"
+
+
+def test_declarations_one_by_one_cost_the_same_each() -> None:
+    each = "(params p{0}) (data q{0} [1 2]) (* p{0} q{0}) "
+    session = Session(Limits(seconds=10))
+    session.run("".join(map(each.format, range(8000))))
+    assert len(session.shapes) == 16_000
+    session.run("(forget p1) (params (p1 [1 2 3]))")
+    assert session.shapes["p1"] == (3,)
+    session.run("(params (p1 [1 2]))")
+    assert session.shapes["p1"] == (2,)

@@ -18,7 +18,14 @@ from itertools import takewhile
 from pathlib import Path
 
 from .commands import FINE, MISTAKE, decoded, os_words, script_bytes, script_files, wrong_use
-from .elaborate import SPECIAL, _split, check_arguments, check_count, unknown_function
+from .elaborate import (
+    SPECIAL,
+    _split,
+    check_arguments,
+    check_count,
+    lookup,
+    unknown_function,
+)
 from .errors import NablispError, Span, draw
 from .expr import Op
 from .forms import Array, Form, Keyword, List, String, Symbol
@@ -148,7 +155,9 @@ class _Check:
             stack = [form]
             while stack and len(self.errors) < MOST:
                 inner = stack.pop()
-                if isinstance(inner, Array):
+                if isinstance(inner, Symbol) and inner.name not in own and inner.name not in local:
+                    self.word(inner)
+                elif isinstance(inner, Array):
                     stack += inner.items
                 elif isinstance(inner, List) and inner.items:
                     head = inner.items[0]
@@ -157,6 +166,16 @@ class _Check:
                         self.look(inner, head, own)
                     else:
                         stack += inner.items
+
+    def word(self, symbol: Symbol) -> None:
+        """Is this a name that nothing declares, and that can be none?"""
+        if symbol.name[0] in "+-.0123456789":
+            try:
+                lookup(self.session, symbol.name, None)
+            except Unknown:
+                pass
+            except NablispError as error:
+                self.add(error, symbol.span)
 
     def look(self, form: List, head: Symbol, own: Counter[str]) -> None:
         """Can a list be evaluated, whatever its arguments are?"""

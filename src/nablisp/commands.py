@@ -40,11 +40,17 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def script_files(names: Iterable[str]) -> Iterator[Path]:
-    """The files named, and of folders the `.gd` files in them, however deep, in order."""
+    """The files named, and of folders the `.gd` files in them, however deep, in order.
+
+    What a point hides is left out: a project's .venv holds scripts of others.
+    """
     for name in names:
         path = Path(name)
         if path.is_dir():
-            yield from sorted(found for found in path.rglob("*.gd") if found.is_file())
+            for found in sorted(path.rglob("*.gd")):
+                hidden = any(part.startswith(".") for part in found.relative_to(path).parts)
+                if not hidden and found.is_file():
+                    yield found
         else:
             yield path
 
@@ -55,8 +61,12 @@ def script_bytes(path: Path) -> bytes:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Give a file other content, whole or not at all; its permissions stay, a link leads on."""
+    """Give a file other content, whole or not at all; its permissions stay, a link leads on.
+
+    OSError where it, or its folder, may not be written.
+    """
     path = path.resolve()
+    path.open("r+b").close()
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
         beside = Path(file.name)
         try:

@@ -15,7 +15,7 @@ from .elaborate import Application, Machine, form_row
 from .errors import NablispError
 from .expr import Expr, Sym, as_expr, names
 from .figure import Band, Contours, Figure, Line, Movie, Series
-from .files import open_file
+from .files import write_file
 from .forms import Form, List, Symbol
 from .pictures.scenes import fitted
 from .printer import brief
@@ -120,15 +120,7 @@ def _ending(a: Arguments, endings: Sequence[str], what: str) -> str | None:
 def _written(a: Arguments, data: bytes) -> None:
     """Write a file, and say so."""
     session, name = a.session, a.named["to"].value
-    try:
-        with open_file(session.root, name, "wb") as file:
-            file.write(data)
-    except NablispError as error:
-        raise error.at(a.at("to")) from None
-    except OSError as error:
-        raise NablispError(
-            "file", f'"{name}" cannot be written: {error.strerror}', span=a.at("to")
-        ) from None
+    write_file(session.root, name, data, a.at("to"))
     session.note(f"{name} is written: {len(data) / 1e3:,.0f} kB")
 
 

@@ -386,17 +386,11 @@ def _special(session: Any, row: Primitive, form: List, scope: Scope | None) -> A
     else:
         given, named = _split(form)
     check_arguments(row, len(given), named, form)
-    run = _nothing if row.acts and session.budget.dry else row.run
     if row.raw:
-        return run(Arguments(form, given, named, session, scope))
+        return row.run(Arguments(form, given, named, session, scope))
     return _finished(
-        form, scope, lambda args, options: run(Arguments(form, args, options, session, scope))
+        form, scope, lambda args, options: row.run(Arguments(form, args, options, session, scope))
     )
-
-
-def _nothing(a: Arguments) -> None:
-    """What a check does instead of a row that acts."""
-    a.session.budget.begin()
 
 
 def check_arguments(
@@ -449,16 +443,13 @@ def form_row(
     raw: bool = False,
     example: str = "",
     later: tuple[str, ...] = (),
-    acts: bool = False,
     table: dict[str, Primitive] | None = None,
 ) -> Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]:
     """Enter a Python function as a row of SPECIAL (or of FUNCTIONS)."""
 
     def enter(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
         rows = SPECIAL if table is None else table
-        rows[name] = Primitive(
-            name, signature, doc, function, arity, keywords, raw, example, later, acts
-        )
+        rows[name] = Primitive(name, signature, doc, function, arity, keywords, raw, example, later)
         return function
 
     return enter

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from .elaborate import Machine, form_row
 from .errors import NablispError
 from .expr import as_expr, names
-from .files import open_file
+from .files import write_file
 from .forms import String, Symbol
 from .notation import ENDINGS, LANGUAGES, variables, written
 from .printer import brief
@@ -56,8 +56,8 @@ def export(a: Arguments) -> Machine:
     if not file:
         return Code(language, text)
     a.session.budget.begin()
-    with open_file(a.session.root, file, "w") as out:
-        out.write(text if text.endswith("\n") else f"{text}\n")
+    whole = text if text.endswith("\n") else f"{text}\n"
+    write_file(a.session.root, file, whole.encode(errors="replace"), a.at("to"))
     return None
 
 

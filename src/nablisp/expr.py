@@ -520,10 +520,13 @@ def options_of(given: Mapping[str, Any]) -> Options:
     return tuple(sorted((k, v) for k, v in given.items() if v is not None and v is not False))
 
 
-def postorder(*roots: Expr) -> list[Expr]:
-    """Every node under the roots once, arguments before what is made of them."""
+def postorder(*roots: Expr, known: Iterable[Expr] = ()) -> list[Expr]:
+    """Every node under the roots once, arguments before what is made of them.
+
+    What is known is left out, with all that only it needs.
+    """
     order: list[Expr] = []
-    seen: set[Expr] = set()
+    seen = set(known)
     stack = list(reversed(roots))
     while stack:
         node = stack[-1]

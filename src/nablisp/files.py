@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 from secrets import token_hex
 from typing import IO, Any, Literal
 
-from .errors import NablispError, nearest
+from .errors import NablispError, Span, nearest
 from .limits import Budget
 
 Mode = Literal["r", "rb", "w", "wb"]
@@ -136,6 +136,18 @@ def read_bytes(root: Path | None, name: str, budget: Budget) -> bytes | None:
         except OSError as error:
             raise _failed(top, path, name, error, "read") from None
     return found
+
+
+def write_file(root: Path | None, name: str, data: bytes, span: Span | None) -> None:
+    """Write a whole file under `root`; NablispError "file" at `span` where that cannot be."""
+    try:
+        with open_file(root, name, "wb") as file:
+            file.write(data)
+    except NablispError as error:
+        raise error.at(span) from None
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise NablispError("file", f'"{name}" cannot be written: {why}', span=span) from None
 
 
 def folder_names(root: Path | None, name: str) -> list[str] | None:

@@ -119,7 +119,7 @@ class Line(NamedTuple):
 
     @property
     def end(self) -> int:
-        return len(self.code) - self.code.rfind("\n") - 1
+        return len(self.code.rpartition("\n")[2].expandtabs())
 
 
 @dataclass(slots=True)
@@ -263,6 +263,8 @@ def main(arguments: list[str]) -> int:
             data = script_bytes(path)
             old = decoded(data, name)
             new = formatted(old, name=name)
+            if not dry and name != "-" and new != old:
+                replace_file(path, new.encode())
         except OSError as error:
             return wrong_use(f"{name}: {os_words(error)}")
         except NablispError as error:
@@ -276,8 +278,6 @@ def main(arguments: list[str]) -> int:
             print(name)
         elif not dry and name == "-":
             print(new, end="")
-        elif not dry and new != old:
-            replace_file(path, new.encode())
     if options.files != ["-"]:
         changed = sum(found)
         files = (

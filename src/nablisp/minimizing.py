@@ -15,7 +15,7 @@ from .forms import Form, Keyword, List, Symbol
 from .options import Options
 from .printer import brief
 from .results import Result
-from .running import setting, trained, watched, word, words
+from .running import backend, setting, trained, watched, word, words
 from .shapes import is_boolean
 from .values import Arguments, Value, expect, kind_of
 
@@ -45,8 +45,10 @@ def minimize(a: Arguments) -> Machine:
     bounds: dict[str, tuple[float | None, float | None]] = {}
     for key, form in a.named.items():
         match key:
-            case "by" | "backend":
+            case "by":
                 chosen[key] = word(form)
+            case "backend":
+                chosen[key] = backend(form)
             case "wrt":
                 chosen[key] = words(form)
             case "until":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .elaborate import form_row
 from .errors import NablispError
-from .files import open_file
+from .files import write_file
 from .printer import text
 from .values import Arguments, expect
 
@@ -21,7 +19,7 @@ from .values import Arguments, expect
     example='(report r :to "page.html" :title "A line")',
 )
 def report(a: Arguments) -> None:
-    from .pictures.page import Page, Shown
+    from .pictures.page import Page, Shown, size_words
 
     name = expect(a.named.get("to", "report.html"), ("string",), ":to", a.at("to"))
     title = expect(a.named.get("title", name), ("string",), ":title", a.at("title"))
@@ -36,26 +34,12 @@ def report(a: Arguments) -> None:
     shown = [Shown(_written(a, k), (), [value]) for k, value in enumerate(a.given)]
     programs = [a.form.span.source] if a.form.span is not None else []
     page = Page(title, programs, shown or [Shown("", (), [run]) for run in a.session.runs])
-    try:
-        _save(a.session, name, page.html())
-    except NablispError as error:
-        raise error.at(a.at("to")) from None
+    data = page.html().encode()
+    write_file(a.session.root, name, data, a.at("to"))
+    a.session.note(f"{name}: {size_words(len(data))}")
 
 
 def _written(a: Arguments, which: int) -> str:
     """An argument as it was written."""
     span = a.at(which)
     return span.text if span is not None else text(a.given[which])
-
-
-def _save(session: Any, name: str, html: str) -> None:
-    """Write a page under the session's root, and say so."""
-    from .pictures.page import size_words
-
-    data = html.encode()
-    try:
-        with open_file(session.root, name, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise NablispError("file", f'"{name}" cannot be written: {error.strerror}') from None
-    session.note(f"{name}: {size_words(len(data))}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import data as table
+from .backends import check_name
 from .elaborate import SPECIAL, Machine, form_row
 from .errors import NablispError, Span
 from .expr import Expr, as_expr, names
@@ -235,6 +236,16 @@ def word(form: Form) -> str:
     raise NablispError("type", f"this takes a name, not {brief(form)}", span=form.span)
 
 
+def backend(form: Form) -> str:
+    """The name of a backend that there is."""
+    name = word(form)
+    try:
+        check_name(name)
+    except NablispError as error:
+        raise error.at(form.span) from None
+    return name
+
+
 def words(form: Form) -> tuple[str, ...]:
     """A name, a string, or a list of them."""
     return tuple(map(word, form.items if isinstance(form, (List, Array)) else (form,)))
@@ -270,8 +281,10 @@ def train(a: Arguments) -> Machine:
     }
     for key, form in a.named.items():
         match key:
-            case "by" | "backend":
+            case "by":
                 chosen[key] = word(form)
+            case "backend":
+                chosen[key] = backend(form)
             case "wrt":
                 chosen[key] = words(form)
             case "lr":

@@ -198,28 +198,33 @@ class Session:
         new = Columns(columns)
         for name in [n for n in new if n in self.overrides]:
             new[name] = self._overridden(name, None, ("array",), span)
-        rows = {n: self.columns.shape_of(n)[0] for n in self.columns if n not in new}
+        kept = next((n for n in self.columns if n not in new), None)
+        other, held = (next(iter(new), ""), new) if kept is None else (kept, self.columns)
         for name in new:
             self.refuse(name, span, "column")
-            rows[name] = new.shape_of(name)[0]
-            other, known = next(iter(rows.items()))
-            if known != rows[name]:
+            rows, known = new.shape_of(name)[0], held.shape_of(other)[0]
+            if rows != known:
                 raise NablispError(
                     "data",
-                    f"{name} has {rows[name]} rows and {other} has {known}",
+                    f"{name} has {rows} rows and {other} has {known}",
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
         self.columns.add(new)
-        self._shapes = None
-        self._memo.clear()
+        for name in new:
+            self._shaped(name, ("rows", *new.shape_of(name)[1:]))
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
         self.refuse(name, span, "parameter")
         value = self._overridden(name, parameter.value, ("number", "array"), span)
         parameter.start = parameter.value = value
         self.parameters[name] = parameter
-        self._shapes = None
+        self._shaped(name, parameter.shape)
+
+    def _shaped(self, name: str, shape: Shape) -> None:
+        """Take up the shape of a name; one that had another may be in use, and stays as it is."""
+        if self._shapes is not None and self._shapes.setdefault(name, shape) != shape:
+            self._shapes = None
         self._memo.clear()
 
     def _overridden(

@@ -6,7 +6,7 @@ from typing import Any
 
 from .elaborate import Machine, form_row
 from .errors import NablispError
-from .files import open_file
+from .files import open_file, write_file
 from .forms import Keyword, String, Symbol
 from .help import contents, help_text
 from .printer import brief, text
@@ -100,17 +100,8 @@ def source_text(session: Any, name: str) -> str:
     "write the session as a script that runs again: "
     "parameters at their current values, columns in full, those of Parquet and Arrow by their file",
     (1, 1),
-    acts=True,
 )
 def save(a: Arguments) -> None:
     name = expect(a.given[0], ("string",), "what save writes", a.at(0))
-    whole = script(a.session)
-    try:
-        with open_file(a.session.root, name, "w") as file:
-            file.write(whole)
-    except NablispError as error:
-        raise error.at(a.at(0)) from None
-    except OSError as error:
-        raise NablispError(
-            "file", f'"{name}" cannot be written: {error.strerror}', span=a.at(0)
-        ) from None
+    a.session.budget.begin()
+    write_file(a.session.root, name, script(a.session).encode(), a.at(0))

@@ -66,13 +66,11 @@ def unroll(
     known: dict[Expr, Shape] = {}
     for output in outputs:
         shape_of(output, shapes, known)
+    if sum(_count(node, known[node], known) for node in order) > few:
+        raise _too_many(few)
     found: dict[Expr, Any] = {}
-    made = 0
     for node in order:
         shape = known[node]
-        made += _count(node, shape, known)
-        if made > few:
-            raise _too_many(few)
         cells: Any = node
         match node:
             case Sym(name):

@@ -101,8 +101,6 @@ class Primitive:
     example: str = ""
     later: tuple[str, ...] = ()
     """keywords of the language that this version does not have yet"""
-    acts: bool = False
-    """does it write or draw? Then a check looks at its arguments only"""
 
     @property
     def text(self) -> str:

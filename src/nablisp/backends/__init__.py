@@ -111,8 +111,8 @@ FEW = 3_000
 at matrices."""
 
 
-def named(name: str) -> Backend:
-    """The backend of a name; NablispError for one there is not."""
+def check_name(name: str) -> None:
+    """NablispError for the name of a backend that there is not."""
     if name in LATER:
         raise NablispError("unavailable", f"the {name} backend is not part of this version yet")
     if name not in BACKENDS:
@@ -122,6 +122,11 @@ def named(name: str) -> Backend:
             f"there is no backend called {name}",
             hint=f"did you mean {close}?" if close else f"there are {', '.join(BACKENDS)}",
         )
+
+
+def named(name: str) -> Backend:
+    """The backend of a name; NablispError for one there is not."""
+    check_name(name)
     found: Backend = import_module(f"{__name__}.{name}")
     return found
 

@@ -106,10 +106,8 @@ class _Writer:
             lines += [f"    double {t} = {_STARTS[n.op.name]};" for n, t in sums.items()]
             lines.append("    for (size_t i = 0; i < rows; i++) {")
             before = dict(self.known)
-            inside = [
-                n for n in postorder(*[node.args[0] for node in reductions]) if n in made.rows
-            ]
-            lines += self.straight([n for n in inside if n not in self.known], "        ")
+            inside = postorder(*[node.args[0] for node in reductions], known=self.known)
+            lines += self.straight([n for n in inside if n in made.rows], "        ")
             for node, total in sums.items():
                 value = self.atom(node.args[0])
                 join = OPS[_JOINS[node.op.name]]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from ..errors import NablispError, visible
 
-_FUNCTION = re.compile(r"formula|(?!v_|nl_|.*_[rt]$)[a-z][a-z0-9]*(_[a-z0-9]+)+")
+_FUNCTION = re.compile(
+    r"formula|(?!v_|nl_|f(max|min)imum_|(math_errhandling|static_assert|thread_local|.*_[rt])$)"
+    r"[a-z][a-z0-9]*(_[a-z0-9]+)+"
+)
 """Like no name of C's library (size_t, lgamma_r), no argument and no helper function."""
 
 
@@ -17,15 +21,11 @@ def mangled(names: Iterable[str], before: str) -> dict[str, str]:
     No keyword and no library begins like that, nor does anything else in the generated text.
     """
     made: dict[str, str] = {}
-    taken: set[str] = set()
+    met: Counter[str] = Counter()
     for name in names:
         stem = before + re.sub(r"[^A-Za-z0-9]+", "_", name)
-        new, count = stem, 1
-        while new in taken:
-            count += 1
-            new = f"{stem}__{count}"
-        taken.add(new)
-        made[name] = new
+        met[stem] += 1
+        made[name] = stem if met[stem] == 1 else f"{stem}__{met[stem]}"
     return made
 
 
