@@ -16,11 +16,11 @@ from .columns import Columns
 from .errors import NablispError
 from .evaluate import ROWS, evaluate
 from .expr import Expr, names
-from .figure import Contours, Figure, Line, Points, Series, Vector
+from .figure import LARGEST, Contours, Figure, Line, Points, Series, Vector, bulk, widened
 from .limits import Budget
 from .printer import brief
 from .shapes import shape_of, show
-from .views import GRID, NEAR, reduces, spread, thinned, widened
+from .views import GRID, NEAR, reduces, spread, thinned
 
 FIELD = 91
 """Points of a surface along each side, where rows are few."""
@@ -210,7 +210,8 @@ def surface(
         for j, u in enumerate(across):
             budget.clock()
             z[i, j] = evaluate(node, {**known, x.name: float(u), y.name: float(v)})[0]
-    return Contours(across, along, z, "")
+    high = np.where(np.isfinite(z), np.clip(z, -LARGEST / 4, LARGEST / 4), np.nan)
+    return Contours(across, along, high, "")
 
 
 def _numbers(roots: Sequence[Expr], env: Mapping[str, Any], rows: int) -> list[Vector]:
@@ -224,10 +225,9 @@ def _bulk(series: Sequence[Series]) -> tuple[float, float] | None:
     good = every[np.isfinite(every)]
     if not len(good):
         return None
-    low, high = np.percentile(good, [6, 94])
-    if not 0 < TALL * (high - low) < good.max() - good.min():
-        return None
-    return widened(np.array([low - (high - low) / 2, high + (high - low) / 2]))
+    low, high = bulk(good, 0.5)
+    whole = np.ptp(np.clip(good, -LARGEST, LARGEST))
+    return widened(np.array([low, high])) if 0 < TALL / 2 * (high - low) < whole else None
 
 
 def _cut(part: Series, high: tuple[float, float]) -> Series:
@@ -235,7 +235,7 @@ def _cut(part: Series, high: tuple[float, float]) -> Series:
     if not isinstance(part, Line) or not len(part.y):
         return part
     y = np.array(part.y, float)
-    with np.errstate(invalid="ignore"):
-        far = (np.abs(np.diff(y)) > high[1] - high[0]) & (y[1:] * y[:-1] < 0)
+    with np.errstate(all="ignore"):
+        far = (np.abs(np.diff(y)) > high[1] - high[0]) & (np.sign(y[1:]) == -np.sign(y[:-1]))
     y[1:][far] = np.nan
     return Line(part.x, y, part.label, part.color)
