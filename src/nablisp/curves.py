@@ -15,7 +15,7 @@ from .accurate import accurate
 from .columns import Columns
 from .errors import NablispError
 from .evaluate import ROWS, evaluate
-from .expr import Expr, names
+from .expr import Expr, names, postorder
 from .figure import LARGEST, Contours, Figure, Line, Points, Series, Vector, bulk, widened
 from .limits import Budget
 from .printer import brief
@@ -24,6 +24,10 @@ from .views import GRID, NEAR, reduces, spread, thinned
 
 FIELD = 91
 """Points of a surface along each side, where rows are few."""
+FINE = 241
+"""As many where there are no columns, so that all points are rows of one evaluation."""
+SHORT = 300
+"""Operations of a formula that may have so many rows at once; each takes half a megabyte."""
 WORK = 200_000_000
 """Rows that a surface may go through in all; of many rows, it has fewer points."""
 TALL = 8
@@ -201,6 +205,10 @@ def surface(
             f"{brief(e)} has shape {show(shape)}, and contours are of one number",
             hint="wrap it in mean or sum",
         )
+    grid = {**shapes, x.name: ("rows",), y.name: ("rows",)}
+    short = not held and len(postorder(e)) <= SHORT
+    if short and shape_of(e, grid) and not reduces(e, grid):
+        return _field(e, x, y, env)
     rows = columns.rows or 1
     side = int(np.clip(np.sqrt(WORK / (rows if held else 1)), 15, FIELD))
     across, along = (np.linspace(r.low or 0.0, r.high or 0.0, side) for r in (x, y))
@@ -210,8 +218,20 @@ def surface(
         for j, u in enumerate(across):
             budget.clock()
             z[i, j] = evaluate(node, {**known, x.name: float(u), y.name: float(v)})[0]
-    high = np.where(np.isfinite(z), np.clip(z, -LARGEST / 4, LARGEST / 4), np.nan)
-    return Contours(across, along, high, "")
+    return _contours(across, along, z)
+
+
+def _field(e: Expr, x: Range, y: Range, env: Mapping[str, Any]) -> Contours:
+    """A surface over a fine grid, whose points are rows."""
+    across, along = (np.linspace(r.low or 0.0, r.high or 0.0, FINE) for r in (x, y))
+    at = {x.name: np.tile(across, FINE), y.name: np.repeat(along, FINE)}
+    (z,) = _numbers([e], {**env, **at, ROWS: float(FINE**2)}, FINE**2)
+    return _contours(across, along, z.reshape(FINE, FINE))
+
+
+def _contours(x: Vector, y: Vector, z: Vector) -> Contours:
+    """Contours with gaps where there is no height, within what axes can show."""
+    return Contours(x, y, np.where(np.isfinite(z), np.clip(z, -LARGEST, LARGEST), np.nan))
 
 
 def _numbers(roots: Sequence[Expr], env: Mapping[str, Any], rows: int) -> list[Vector]:
