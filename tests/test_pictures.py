@@ -374,3 +374,9 @@ def test_a_narrow_valley_has_a_fine_grid() -> None:
     (part,) = Session().run(f"(params (k 100)) {form}").series
     assert part.z.shape == (241, 241)
     assert part.z[120, 180] == (1 - part.x[180]) ** 2 + 100 * (part.y[120] - part.x[180] ** 2) ** 2
+
+
+def test_python_shows_a_picture_in_a_line() -> None:
+    figure = Session().run("(plot (sin x) :over (x 0 1))")
+    assert repr(figure) == "<picture of (sin x) over x>"
+    assert repr(Movie((figure, figure))) == "<moving picture of (sin x) over x, 2 frames>"

@@ -158,6 +158,9 @@ class Figure:
     def _named(self) -> str:
         return ", ".join(part.label for part in self.series if part.label) or self.y_label
 
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
+
     def _repr_html_(self) -> str:
         from .pictures.fragments import alone
 
@@ -233,6 +236,9 @@ class Movie:
         """What it shows, in one line."""
         first = replace(self.frames[0], title="")
         return f"moving {first.text}, {len(self.frames)} frames"
+
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
 
     def _repr_html_(self) -> str:
         from .pictures.fragments import alone
