@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nablisp import Limits, NablispError, Session
-from nablisp.figure import Axis, Band, Contours, Figure, Line, Movie, Points
+from nablisp.figure import Axis, Band, Contours, Figure, Line, Movie, Points, levels
 from nablisp.pictures.files import ENDINGS, picture
 from nablisp.pictures.movie import film
 from nablisp.pictures.terminal import drawn
@@ -327,3 +327,56 @@ def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NablispError, match="needs ffmpeg"):
         film(Session().run(f"{TRAINED} (animate r)"), "mp4", Session().budget)
+
+
+EXTREME = [
+    "(plot (exp x) :over (x 0 700) :log true)",
+    "(plot (* 5e-324 x) :over (x 1 9))",
+    "(plot (* 1.7e308 (sin x)) :over (x -4 4))",
+    "(plot x :over (x -8e306 8e306))",
+    "(plot (+ x 1e308) :over (x 0 7e306) :log true)",
+    "(plot (log (* x y)) :over ((x -4 4) (y -4 4)))",
+    "(plot (/ 1 (* x y)) :over ((x -4 4) (y -4 4)))",
+    "(plot (* 1e300 x y) :over ((x -1e5 1e5) (y -1e5 1e5)))",
+    "(plot (* 1e-300 x y) :over ((x -1e-10 1e-10) (y -1e-10 1e-10)))",
+    "(plot (exp (* x y)) :over ((x -40 40) (y -40 40)))",
+    "(data x [-1.7e308 1.7e308]) (plot x)",
+    "(data x [-1.7e308 1.7e308]) (plot (* 2 x) :over x)",
+    f"(plot {' '.join(f'(sin (* {k} x))' for k in range(20))} :over (x 0 6))",
+]
+
+
+@pytest.mark.parametrize("program", EXTREME)
+def test_whatever_has_a_value_can_be_drawn(program: str) -> None:
+    figure = Session().run(program)
+    assert figure._repr_html_() and picture(figure, "png")
+    for width, height in ((24, 8), (80, 24)):
+        text = drawn(figure, width, height, False, True)
+        assert len(text.splitlines()) == height
+
+
+@pytest.mark.parametrize(
+    "ends", ["0 5e-324", "-1e308 1e308", "4 -4", "1 1", "0 inf", "1e16 10000000000000002"]
+)
+def test_a_range_that_no_axis_shows_is_refused(ends: str) -> None:
+    with pytest.raises(NablispError, match="the range of x goes from"):
+        Session().run(f"(plot x :over (x {ends}))")
+
+
+def test_contours_are_where_most_of_the_surface_is() -> None:
+    (part,) = Session().run("(plot (/ 1 (* x y)) :over ((x -4 4) (y -4 4)))").series
+    heights = levels(part.z)
+    assert abs(heights).max() < 6 < np.nanmax(part.z)
+
+
+def test_a_narrow_valley_has_a_fine_grid() -> None:
+    form = "(plot (+ (** (- 1 x) 2) (* k (** (- y (* x x)) 2))) :over ((x -2 2) (y -1 3)))"
+    (part,) = Session().run(f"(params (k 100)) {form}").series
+    assert part.z.shape == (241, 241)
+    assert part.z[120, 180] == (1 - part.x[180]) ** 2 + 100 * (part.y[120] - part.x[180] ** 2) ** 2
+
+
+def test_python_shows_a_picture_in_a_line() -> None:
+    figure = Session().run("(plot (sin x) :over (x 0 1))")
+    assert repr(figure) == "<picture of (sin x) over x>"
+    assert repr(Movie((figure, figure))) == "<moving picture of (sin x) over x, 2 frames>"

@@ -435,9 +435,9 @@ MISTAKES = [
     ("(train loss :schedule (cosine 1))", "arity", None, "cosine takes 2 numbers, not 1"),
     ("(train loss :schedule (cosine 1 2) :seconds 1)", "value", None, "needs :steps or :epochs"),
     ("(train loss :schedule (cosine 1 2) :lr 1)", "value", None, "leave one of them out"),
-    ("(train loss :backend jax)", "unavailable", None, "not part of this version yet"),
+    ("(train loss :backend jax)", "unavailable", "jax", "not part of this version yet"),
     ("(train loss :threads 0)", "value", "0", "a whole number from 1 to 1024"),
-    ("(train loss :backend nump)", "value", None, "did you mean numpy?"),
+    ("(train loss :backend nump)", "value", "nump", "did you mean numpy?"),
     ("(train loss :beta 1)", "keyword", None, "gd has no setting :beta"),
     ("(train loss :by adam :beta1 inf)", "value", "inf", ":beta1 must be a finite number"),
 ]

@@ -15,15 +15,19 @@ from .accurate import accurate
 from .columns import Columns
 from .errors import NablispError
 from .evaluate import ROWS, evaluate
-from .expr import Expr, names
-from .figure import Contours, Figure, Line, Points, Series, Vector
+from .expr import Expr, names, postorder
+from .figure import LARGEST, Contours, Figure, Line, Points, Series, Vector, bulk, widened
 from .limits import Budget
 from .printer import brief
 from .shapes import shape_of, show
-from .views import GRID, NEAR, reduces, spread, thinned, widened
+from .views import GRID, NEAR, reduces, spread, thinned
 
 FIELD = 91
 """Points of a surface along each side, where rows are few."""
+FINE = 241
+"""As many where there are no columns, so that all points are rows of one evaluation."""
+SHORT = 300
+"""Operations of a formula that may have so many rows at once; each takes half a megabyte."""
 WORK = 200_000_000
 """Rows that a surface may go through in all; of many rows, it has fewer points."""
 TALL = 8
@@ -201,6 +205,10 @@ def surface(
             f"{brief(e)} has shape {show(shape)}, and contours are of one number",
             hint="wrap it in mean or sum",
         )
+    grid = {**shapes, x.name: ("rows",), y.name: ("rows",)}
+    short = not held and len(postorder(e)) <= SHORT
+    if short and shape_of(e, grid) and not reduces(e, grid):
+        return _field(e, x, y, env)
     rows = columns.rows or 1
     side = int(np.clip(np.sqrt(WORK / (rows if held else 1)), 15, FIELD))
     across, along = (np.linspace(r.low or 0.0, r.high or 0.0, side) for r in (x, y))
@@ -210,7 +218,20 @@ def surface(
         for j, u in enumerate(across):
             budget.clock()
             z[i, j] = evaluate(node, {**known, x.name: float(u), y.name: float(v)})[0]
-    return Contours(across, along, z, "")
+    return _contours(across, along, z)
+
+
+def _field(e: Expr, x: Range, y: Range, env: Mapping[str, Any]) -> Contours:
+    """A surface over a fine grid, whose points are rows."""
+    across, along = (np.linspace(r.low or 0.0, r.high or 0.0, FINE) for r in (x, y))
+    at = {x.name: np.tile(across, FINE), y.name: np.repeat(along, FINE)}
+    (z,) = _numbers([e], {**env, **at, ROWS: float(FINE**2)}, FINE**2)
+    return _contours(across, along, z.reshape(FINE, FINE))
+
+
+def _contours(x: Vector, y: Vector, z: Vector) -> Contours:
+    """Contours with gaps where there is no height, within what axes can show."""
+    return Contours(x, y, np.where(np.isfinite(z), np.clip(z, -LARGEST, LARGEST), np.nan))
 
 
 def _numbers(roots: Sequence[Expr], env: Mapping[str, Any], rows: int) -> list[Vector]:
@@ -224,10 +245,9 @@ def _bulk(series: Sequence[Series]) -> tuple[float, float] | None:
     good = every[np.isfinite(every)]
     if not len(good):
         return None
-    low, high = np.percentile(good, [6, 94])
-    if not 0 < TALL * (high - low) < good.max() - good.min():
-        return None
-    return widened(np.array([low - (high - low) / 2, high + (high - low) / 2]))
+    low, high = bulk(good, 0.5)
+    whole = np.ptp(np.clip(good, -LARGEST, LARGEST))
+    return widened(np.array([low, high])) if 0 < TALL / 2 * (high - low) < whole else None
 
 
 def _cut(part: Series, high: tuple[float, float]) -> Series:
@@ -235,7 +255,7 @@ def _cut(part: Series, high: tuple[float, float]) -> Series:
     if not isinstance(part, Line) or not len(part.y):
         return part
     y = np.array(part.y, float)
-    with np.errstate(invalid="ignore"):
-        far = (np.abs(np.diff(y)) > high[1] - high[0]) & (y[1:] * y[:-1] < 0)
+    with np.errstate(all="ignore"):
+        far = (np.abs(np.diff(y)) > high[1] - high[0]) & (np.sign(y[1:]) == -np.sign(y[:-1]))
     y[1:][far] = np.nan
     return Line(part.x, y, part.label, part.color)

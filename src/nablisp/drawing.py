@@ -14,7 +14,7 @@ from .curves import Curves, Drawn, Range, surface
 from .elaborate import Application, Machine, form_row
 from .errors import NablispError
 from .expr import Expr, Sym, as_expr, names
-from .figure import Band, Contours, Figure, Line, Movie, Series
+from .figure import COUNTS, LARGEST, Band, Contours, Figure, Line, Movie, Series, least_range
 from .files import write_file
 from .forms import Form, List, Symbol
 from .pictures.scenes import fitted
@@ -106,13 +106,14 @@ def _ending(a: Arguments, endings: Sequence[str], what: str) -> str | None:
             span=form.span,
             hint=f':to "file.{endings[0]}"',
         )
-    ending = PurePosixPath(name).suffix.lower().removeprefix(".")
+    path = PurePosixPath(name)
+    ending = path.suffix.lower().removeprefix(".")
     if ending not in endings:
         raise NablispError(
             "value",
             f'a {what} is a {", ".join(endings[:-1])} or {endings[-1]} file, not "{name}"',
             span=form.span,
-            hint=f':to "{PurePosixPath(name).stem or "file"}.{endings[0]}"',
+            hint=f':to "{path.stem.strip(".") if path.suffix else "file"}.{endings[0]}"',
         )
     return ending
 
@@ -174,12 +175,12 @@ def _range(a: Arguments, form: Form) -> Machine:
         value = expect((yield end, a.scope), ("number",), f"an end of {name}", end.span)
         found.append(float(value))
     low, high = found
-    if not low < high or not np.isfinite(high - low):
+    if not least_range(low, high) < high - low <= LARGEST:
         raise NablispError(
             "value",
             f"the range of {name} goes from {low:g} to {high:g}",
             span=form.span,
-            hint="the lower end comes first, and both are finite",
+            hint="the lower end comes first, both are finite, and there are numbers between them",
         )
     session = a.session
     known = session.find(name)
@@ -230,8 +231,8 @@ def _axis(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Range
         return None
     single = [n for n in session.columns if len(session.columns.shape_of(n)) == 1]
     models = [model for model, _ in session.compared()]
-    inside = set(names(*(formulas or models))) or set(() if formulas else single)
-    found = [n for n in single if n in inside]
+    used = set(names(*(formulas or models))) or set(() if formulas else single)
+    found = [n for n in single if n in used]
     found = [n for n in found if n not in bare] or found  # what is drawn itself is a response
     if len(found) == 1:
         return Range(found[0])
@@ -242,7 +243,8 @@ def _axis(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Range
             span=a.form.span,
             hint=f"say which: :over {found[0]}",
         )
-    free = [n for n in names(*formulas) if n not in session.shapes]
+    inside = names(*formulas)
+    free = [*(n for n in inside if n not in session.shapes), *inside]
     raise _no_axis(a, brief(formulas[0]) if formulas else "a function", *free[:1])
 
 
@@ -266,7 +268,7 @@ def _check_visible(a: Arguments, figure: Figure) -> None:
         "value",
         "there is nothing to draw: no value is finite" + (" and positive" if figure.y_log else ""),
         span=a.form.span,
-        hint="where is it defined? :over (x 0.1 4)",
+        hint="" if figure.x_label in COUNTS else "where is it defined? :over (x 0.1 4)",
     )
 
 
@@ -416,6 +418,8 @@ def _contours(a: Arguments, loss: Expr, values: Sequence[Value], over: Sequence[
 def _around(a: Arguments, runs: Sequence[Result]) -> list[Range]:
     """The two names that moved, and ranges around where they ended that hold their ways.
 
+    Beyond the end they go half as far as the way, so that the basin shows.
+
     Of a run that diverged, the way as long as the loss had not grown much.
     """
     moved = list(dict.fromkeys(name for run in runs for name in run.params))
@@ -436,8 +440,11 @@ def _around(a: Arguments, runs: Sequence[Result]) -> list[Range]:
     for name in moved:
         way = np.array([state[name] for state in seen], float)
         end = float(runs[-1].params[name])
-        far = AROUND * float(np.max(np.abs(way - end), initial=0.0)) or 0.5 * abs(end) or 0.5
-        found.append(Range(name, end - far, end + far))
+        before, beyond = end - np.min(way, initial=end), np.max(way, initial=end) - end
+        far = float(max(before, beyond)) or 0.4 * abs(end) or 0.4
+        sides = (AROUND * max(side, 0.5 * far) for side in (before, beyond))
+        low, high = (float(side) for side in sides)
+        found.append(Range(name, end - low, end + high))
     return found
 
 

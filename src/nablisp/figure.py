@@ -7,7 +7,6 @@ characters in a terminal, a file, a page.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -19,10 +18,12 @@ COUNTS = ("step", "row")
 """Labels of axes that count."""
 MARGIN = 0.06
 """What an axis shows beyond its series, as a share of their range."""
-HUGE = 1e300
-"""What is beyond shows no more than what is infinite: the range of it may have no size."""
 PALETTE = ("#1f77b4", "#ff7f0e", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f7f7f")
 """Colours by number, told apart by every kind of sight: 0 is the target's, 1 the model's."""
+TINY, LARGEST = 1e-290, 4e307
+"""No axis is shorter, none goes farther: the arithmetic of axes stays clear of overflow."""
+FAR = 1e300
+"""A place so many frames away is nowhere."""
 GREY = len(PALETTE) - 1
 """The colour of what is there for comparison: a zero line, a diagonal, contours."""
 
@@ -92,7 +93,7 @@ class Axis(NamedTuple):
             if self.log:
                 ends, at = np.log10(ends), np.log10(at)
             found = (at - ends[0]) / (ends[1] - ends[0])
-        return np.where(np.abs(found) < HUGE, found, np.nan)
+        return np.where(np.abs(found) < FAR, found, np.nan)
 
     def ticks(self, count: int) -> tuple[tuple[float, str], ...]:
         """About so many round values with their text; on a log axis powers of ten, if it has two.
@@ -138,9 +139,10 @@ class Figure:
     def axes(self) -> tuple[Axis, Axis]:
         """What x and y show: as given, else all that is finite (on log axes: positive)."""
         xs, ys = zip(*(_extent(part) for part in self.series), strict=True)
-        x = self.x_range or _widened(xs, self.x_log, 0.0 if self._curves else MARGIN)
-        y = self.y_range or _widened(ys, self.y_log, MARGIN)
-        return Axis(*x, self.x_log, self.x_label in COUNTS), Axis(*y, self.y_log)
+        x, y = (np.concatenate([np.ravel(part) for part in parts]) for parts in (xs, ys))
+        across = self.x_range or widened(x, 0.0 if self._curves else MARGIN, log=self.x_log)
+        up = self.y_range or widened(y, log=self.y_log)
+        return Axis(*across, self.x_log, self.x_label in COUNTS), Axis(*up, self.y_log)
 
     @property
     def _curves(self) -> bool:
@@ -158,6 +160,9 @@ class Figure:
     def _named(self) -> str:
         return ", ".join(part.label for part in self.series if part.label) or self.y_label
 
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
+
     def _repr_html_(self) -> str:
         from .pictures.fragments import alone
 
@@ -174,30 +179,51 @@ def _extent(part: Series) -> tuple[Vector, Vector]:
     return part.x, part.y
 
 
-def _widened(values: Sequence[Vector], log: bool, margin: float) -> tuple[float, float]:
-    """The range of values and a share more on either side; never empty."""
-    every = np.concatenate([np.ravel(part) for part in values])
-    good = every[(np.abs(every) < HUGE) & ((every > 0) | (not log))]
+def widened(values: Vector, margin: float = MARGIN, *, log: bool = False) -> tuple[float, float]:
+    """The range of values and a share more on either side; never empty, never over LARGEST."""
+    good = values[np.isfinite(values) & ((values > 0) | (not log))]
     if not len(good):
         return (0.1, 1.0) if log else (0.0, 1.0)
-    low, high = float(good.min()), float(good.max())
     if log:
-        more = (high / low) ** margin if high > low else 2.0
-        return low / more, high * more
-    more = margin * (high - low) if high > low else 0.5 * abs(high) or 0.5
+        low, high = (math.log10(np.clip(v, TINY, LARGEST)) for v in (good.min(), good.max()))
+        more = margin * (high - low) or math.log10(2)
+        return 10 ** max(low - more, math.log10(TINY)), 10 ** min(high + more, math.log10(LARGEST))
+    low, high = (float(np.clip(v, -LARGEST, LARGEST)) for v in (good.min(), good.max()))
+    if high - low > least_range(low, high):
+        more = margin * (high - low)
+    else:
+        more = 0.5 * abs(high) if abs(high) > TINY else 0.5
     return low - more, high + more
 
 
+def least_range(low: float, high: float) -> float:
+    """What two ends are apart at least, for numbers between them to be told apart."""
+    return max(TINY, 1e-12 * max(abs(low), abs(high)))
+
+
+def bulk(values: Vector, reach: float) -> tuple[float, float]:
+    """Where most of some finite values lie, and `reach` times as far to either side."""
+    low, high = np.percentile(np.clip(values, -LARGEST, LARGEST), [6, 94])
+    more = reach * (high - low)
+    return max(low - more, -LARGEST), min(high + more, LARGEST)
+
+
 def levels(z: Vector, count: int = 14) -> Vector:
-    """Heights for contour lines: denser where most of the surface lies, so that a valley shows."""
+    """Heights for contour lines: denser where most of the surface lies, so that a valley shows.
+
+    Beyond the bulk of the heights, where poles are, there are none.
+    """
     good = np.sort(z[np.isfinite(z)])
     if not len(good) or good[0] == good[-1]:
         return np.array([])
-    low, high = good[0], good[-1]
+    least, most = bulk(good, 1.0)
+    low, high = max(good[0], least), min(good[-1], most)
+    if not high - low > TINY:
+        low, high = good[0], good[-1]
     middle = (good[len(good) // 2] - low) / (high - low)
     power = np.clip(np.log(max(middle, 1e-9)) / np.log(0.5), 1.0, 12.0)
     found: Vector = low + (high - low) * (np.arange(1, count + 1) / (count + 1)) ** power
-    return found
+    return np.unique(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +238,9 @@ class Movie:
         """What it shows, in one line."""
         first = replace(self.frames[0], title="")
         return f"moving {first.text}, {len(self.frames)} frames"
+
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
 
     def _repr_html_(self) -> str:
         from .pictures.fragments import alone

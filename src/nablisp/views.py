@@ -17,7 +17,7 @@ from .accurate import accurate
 from .errors import NablispError
 from .evaluate import ROWS, evaluate
 from .expr import Call, Expr, Sym, call, names, postorder
-from .figure import HUGE, Figure, Line, Points, Series, Vector
+from .figure import Figure, Line, Points, Series, Vector, widened
 from .printer import formula
 from .shapes import ShapeEnv, shape_of
 
@@ -25,8 +25,6 @@ MANY = 2000
 """Rows that are drawn; of more, that many, evenly spaced."""
 GRID = 241
 """Points of a curve."""
-MARGIN = 0.06
-"""What an axis shows beyond the data, as a share of their range."""
 NEAR = 0.25
 """How far the frame goes to show where a model starts, as a share of its targets' range."""
 LABEL = 40
@@ -312,15 +310,5 @@ def reduces(e: Expr, shapes: ShapeEnv) -> bool:
 def spread(column: Vector) -> tuple[float, float]:
     """The range of a column and a margin; of what is never negative, nothing below 0."""
     low, high = widened(column)
-    good = column[np.abs(column) < HUGE]
+    good = column[np.isfinite(column)]
     return (max(low, 0.0) if len(good) and good.min() >= 0 else low), high
-
-
-def widened(values: Vector) -> tuple[float, float]:
-    """The range of values and a margin; never empty."""
-    good = values[np.abs(values) < HUGE]
-    if not len(good):
-        return 0.0, 1.0
-    low, high = float(good.min()), float(good.max())
-    more = MARGIN * (high - low) or 0.5 * abs(high) or 0.5
-    return low - more, high + more

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from ..errors import NablispError, visible
 from ..figure import GREY, PALETTE, Band, Contours, Figure, Line, Points, Series, levels
 
@@ -71,7 +73,7 @@ def styled() -> Iterator[None]:
         raise NablispError(
             "unavailable", "pictures in files need matplotlib: pip install 'nablisp[plot]'"
         ) from None
-    with mpl.rc_context():
+    with mpl.rc_context(), np.errstate(all="ignore"):  # values far outside of their frame
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
@@ -97,7 +99,7 @@ def layout(figure: Figure, size: tuple[float, float] = SIZE, legend: str = "best
 
 def _panel(axes: Any, figure: Figure, legend: str) -> None:
     """One frame with all that is in it."""
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
     x, y = figure.axes()
     shades = {part.color for part in figure.series if isinstance(part, Line)}
@@ -108,6 +110,11 @@ def _panel(axes: Any, figure: Figure, legend: str) -> None:
             getattr(axes, f"set_{name}scale")("log")
         getattr(axes, f"set_{name}lim")(axis.low, axis.high)
         getattr(axes, f"set_{name}label")(_text(label))
+        if axis.log and axis.high > 1e100:  # matplotlib's own ticks would overflow
+            getattr(axes, f"{name}axis").set_major_locator(
+                FixedLocator([at for at, _ in axis.ticks(6)])
+            )
+            getattr(axes, f"{name}axis").set_minor_locator(NullLocator())
         if axis.whole and not axis.log:
             getattr(axes, f"{name}axis").set_major_locator(MaxNLocator(integer=True))
     axes.set_title(_text(figure.title))
@@ -152,9 +159,13 @@ def _draw(axes: Any, part: Series, shades: set[int]) -> None:
         case Contours(x, y, z):
             heights = levels(z)
             axes.grid(False)
-            if len(heights):
-                axes.contourf(x, y, z, [z.min(), *heights, z.max()], cmap="Blues", alpha=0.5)
-                axes.contour(x, y, z, heights, colors="#6b8cab", linewidths=0.6)
+            if len(heights) > 1:
+                low, high = heights[0], heights[-1]  # matplotlib's own scale would overflow
+                shown, heights = (
+                    np.ma.masked_invalid(v - low) / (high - low) for v in (z, heights)
+                )
+                axes.contourf(x, y, shown, heights, cmap="Blues", alpha=0.5, extend="both")
+                axes.contour(x, y, shown, heights, colors="#6b8cab", linewidths=0.6)
 
 
 def _ink(shade: int) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 from ..columns import Columns
 from ..errors import NablispError
 from ..expr import names
-from ..figure import GREY, Band, Figure, Line, Movie, Points, Series, Vector
+from ..figure import GREY, Band, Figure, Line, Movie, Points, Series, Vector, widened
 from ..model import response_name, weight_name
 from ..printer import element
 from ..results import Result
 from ..student import quantile
-from ..views import GRID, MANY, labelled, loss_curve, moments, spread, states, widened
+from ..views import GRID, MANY, labelled, loss_curve, moments, spread, states
 
 if TYPE_CHECKING:
     from ..certificate import FitResult
@@ -117,10 +117,11 @@ def _bands(result: FitResult, axis: str, over: tuple[float, float]) -> list[Seri
     for k, (value, se, low, high) in enumerate(zip(*parts, strict=True)):
         color = 2 * k + 1
         near = value - width * se, value + width * se
+        said = ("", "") if k else (f"{percent} of new data", f"{percent} of the curve")
         if expected and np.isfinite(low).any():
-            found.append(Band(grid, low, high, f"{percent} of new data", color))
+            found.append(Band(grid, low, high, said[0], color))
         if np.isfinite(se).any():
-            found.append(Band(grid, *near, f"{percent} of the curve", color, inner=True))
+            found.append(Band(grid, *near, said[1], color, inner=True))
         found.append(Line(grid, value, labelled(result.models[k], "model"), color))
     return found
 

@@ -7,7 +7,7 @@ nested `svg` clips what leaves the frame, so no identifier is needed and a page 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ LEGEND = 24
 """Pixels between lines of the legend."""
 GLYPH = 11.0
 """Pixels that a character may need; on a narrow page letters are larger beside the lines."""
+GRID = 121
+"""Points of a surface along each side; more would make no finer lines, but more text."""
 NEAR = 0.07
 """Pixels by which a curve may miss its points."""
 
@@ -253,8 +255,9 @@ def _band(part: Band, x: Side, y: Side) -> str:
 
 
 def _contours(part: Contours, x: Side, y: Side) -> str:
-    at_x, at_y = x.at(part.x), y.at(part.y)
-    paths = "".join(_contour(at_x, at_y, part.z, level) for level in levels(part.z).tolist())
+    each = -(-len(part.x) // GRID)
+    at_x, at_y, z = x.at(part.x[::each]), y.at(part.y[::each]), part.z[::each, ::each]
+    paths = "".join(_contour(at_x, at_y, z, level) for level in levels(part.z).tolist())
     return f'<path class="{_class(part)}" d="{paths}"/>'
 
 
@@ -274,11 +277,32 @@ def _contour(x: Vector, y: Vector, z: Vector, level: float) -> str:
                 share = above[a][cut] / (above[a][cut] - above[other][cut])
                 ends += [p[a][cut] + share * (p[other][cut] - p[a][cut]) for p in (px, py)]
             pieces += list(zip(*(end.tolist() for end in ends), strict=True))
-    return "".join(
-        f"M{_short(a)} {_short(b)}L{_short(c)} {_short(d)}"
+    texts = (
+        (f"{_short(a)} {_short(b)}", f"{_short(c)} {_short(d)}")
         for a, b, c, d in pieces
         if math.isfinite(a + b + c + d)
     )
+    return "".join("M" + "L".join(way) for way in _joined([(a, b) for a, b in texts if a != b]))
+
+
+def _joined(pieces: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
+    """Pieces with the same ends, one after the other: half the text."""
+    meeting: dict[str, list[int]] = {}
+    for k, piece in enumerate(pieces):
+        for end in piece:
+            meeting.setdefault(end, []).append(k)
+    left = dict.fromkeys(range(len(pieces)))
+    while left:
+        first = next(iter(left))
+        del left[first]
+        way = list(pieces[first])
+        for _ in range(2):  # on from one end, then from the other
+            while near := [k for k in meeting[way[-1]] if k in left]:
+                del left[near[0]]
+                a, b = pieces[near[0]]
+                way.append(b if a == way[-1] else a)
+            way.reverse()
+        yield way
 
 
 _DRAWN: dict[type, Callable[[Any, Side, Side], str]] = {

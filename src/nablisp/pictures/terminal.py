@@ -82,7 +82,7 @@ def _panel(
     x, y = figure.axes()
     lines = [part.color for part in figure.series if isinstance(part, Line)]
     pen = _Pen(color, fine, tuple(dict.fromkeys(lines)))
-    head = _head(figure, width, pen)
+    head = _head(figure, width, pen)[: height // 3]  # of many labels, so many as leave a picture
     rows = height - len(head)
     label = _cut(visible(figure.x_label), width // 2)
     frame = _frame(width, rows, _placed(x, width // 9), _placed(y, rows // 3), label)
