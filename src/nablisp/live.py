@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from .errors import NablispError
 from .figure import Figure
 from .printer import element
 from .results import Progress
@@ -222,18 +223,24 @@ class _Terminal:
     def _finish(self, result: Any) -> None:
         """Leave the last picture standing; first play what was over before it could be seen."""
         view: View | None = getattr(result, "view", None)
-        if not self.asked or view is None or (scene := view.scene) is None:
+        if not self.asked or view is None:
             return
-        try:
-            if self.drawn <= 1:
-                self._play(scene, result)
-        except KeyboardInterrupt:  # enough seen
-            pass
-        last = Progress(result.steps, result.steps, result.loss, 0.0, run=result.run)
-        self._show(scene.figure(result.params), last)
+        if (scene := view.scene) is None:
+            figure = loss_curve(result.history["loss"])
+        else:
+            figure = scene.figure(result.params)
+            try:
+                if self.drawn <= 1:
+                    self._play(scene, result)
+            except KeyboardInterrupt:  # enough seen
+                pass
+        self._show(figure, Progress(result.steps, result.steps, result.loss, 0.0, run=result.run))
 
     def _play(self, scene: Scene, result: Any) -> None:
-        steps, kept = states(result)
+        try:
+            steps, kept = states(result)
+        except NablispError:  # arrays, of a method that keeps none
+            return
         losses = result.history["loss"]
         for k in moments(scene, kept, FRAMES)[:-1]:
             began = time.perf_counter()
