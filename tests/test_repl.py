@@ -81,6 +81,9 @@ SUGGESTED = [
     ("(define-d", "define-derivative"),
     ("(+ log1", "log10 log1p"),
     ("my-", "my-column my-parameter"),
+    ("(get r :se", ":seconds"),
+    ("(get 1 :se", ""),
+    ("(export x :to p", "python"),
     ("(train loss :w", ":watch :weight-decay :wrt"),
     ("(sum X :", ":axis :keep"),
     ("(f :", ""),
@@ -123,6 +126,7 @@ def test_suggestions(before: str, names: str, tmp_path: Path) -> None:
         (tmp_path / name).touch()
     session = Session(root=tmp_path)
     session.run("(define loss 1) (data my-column [1]) (params my-parameter)")
+    session.run("(define r (train (** my-parameter 2) :steps 1))")
     found = suggestions(before, session)
     assert [s.text for s in found] == names.split()
     assert all(before.endswith(before[len(before) - s.length :]) for s in found)

@@ -15,6 +15,7 @@ from ..errors import NablispError
 from ..files import folder_names
 from ..help import Entry, called, entries, keywords
 from ..model import ROBUST
+from ..notation import LANGUAGES
 from ..optimizers import METHODS, OPTIMIZERS, SCHEDULES
 from .brackets import Nesting, head, nesting
 from .commands import COMMANDS
@@ -152,10 +153,11 @@ def _of_form(
     ahead = before[: len(before) - len(word)]
     if word.startswith(":"):
         yield from ((f":{k}", "keyword", f"of {owner.name}") for k in taken if owner)
+        yield from ((f":{k}", "part", "") for k in _parts(ahead, at, session))
         return
     key = _BEFORE.search(ahead, max(0, len(ahead) - NEAR))
     if key and key["name"].startswith(":"):
-        values = dict(_values(key["name"][1:], key["opens"] is not None))
+        values = dict(_values(key["name"][1:], key["opens"] is not None, owner))
         if values:
             yield from ((name, "value", doc) for name, doc in values.items())
             return
@@ -166,13 +168,22 @@ def _of_form(
         yield from ((f":{k}", "keyword", f"of {owner.name}") for k in taken if owner)
 
 
-def _values(key: str, opens: bool) -> Iterable[tuple[str, str]]:
+def _parts(ahead: str, at: int | None, session: Any) -> Iterable[str]:
+    """What `(get r :…)` finds in a result."""
+    asked = re.fullmatch(r"\(get\s+(\S+)\s+", ahead[at:]) if at is not None else None
+    found = session.find(asked[1]) if asked else None
+    return found[0].parts() if found and hasattr(found[0], "parts") else ()
+
+
+def _values(key: str, opens: bool, owner: Entry | None) -> Iterable[tuple[str, str]]:
     """The words that may follow a keyword, with their docs."""
     if opens:
         return ((n, s) for n, (s, _) in SCHEDULES.items()) if key == "schedule" else ()
     match key:
         case "by":
             return [*((row.name, row.doc) for row in OPTIMIZERS.values()), *METHODS.items()]
+        case "to" if owner is not None and owner.name == "export":
+            return [(name, "") for name in LANGUAGES]
         case "backend":
             return BACKENDS.items()
         case "loss":
