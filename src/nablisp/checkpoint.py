@@ -65,9 +65,6 @@ class Place:
     waited: int = 0
 
 
-Snapshots = Sequence[tuple[int, Mapping[str, Any]]]
-
-
 @dataclass(slots=True)
 class Kept:
     """What a checkpoint holds: all that a run needs to go on as if nothing had been."""
