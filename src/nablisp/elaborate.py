@@ -69,11 +69,17 @@ class Application(NamedTuple):
 
 def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
     """The value of a form; errors carry the span of the innermost form under way."""
+    with session.budget.in_force():
+        return _run(session, form, scope)
+
+
+def _run(session: Any, form: Form, scope: Scope | None) -> Value:
     budget = session.budget
     stack: list[tuple[Machine, Form]] = []
     value: Any = None
     request: Any = (form, scope)
     current = caller = form
+    deepest = 0
     try:
         while True:
             if type(request) is Application:
@@ -91,10 +97,13 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
                     continue
                 if type(value) is GeneratorType:
                     stack.append((value, current))
-                    if len(stack) > budget.limits.depth:
-                        budget.check("depth", len(stack))
+                    if len(stack) > deepest:
+                        deepest = len(stack)
+                        budget.call(deepest)
                     value = None
-                elif not stack:
+                elif type(value) is np.ndarray:
+                    budget.hold(value)
+                if not stack:
                     return value
                 machine, current = stack[-1]
                 try:

@@ -19,6 +19,7 @@ from weakref import ref
 import numpy as np
 
 from .errors import NablispError
+from .limits import walked
 
 if TYPE_CHECKING:
     from .shapes import Shape
@@ -538,6 +539,7 @@ def postorder(*roots: Expr) -> list[Expr]:
         stack.pop()
         seen.add(node)
         order.append(node)
+    walked(len(order))
     return order
 
 

@@ -192,15 +192,15 @@ class Session:
         new = Columns(columns)
         for name in [n for n in new if n in self.overrides]:
             new[name] = self._overridden(name, None, ("array",), span)
-        rows = {n: self.columns.shape_of(n)[0] for n in self.columns if n not in new}
+        other = next((n for n in self.columns if n not in new), next(iter(new), ""))
+        known = (new if other in new else self.columns).shape_of(other)[0] if other else 0
         for name in new:
             self.refuse(name, span, "column")
-            rows[name] = new.shape_of(name)[0]
-            other, known = next(iter(rows.items()))
-            if known != rows[name]:
+            rows = new.shape_of(name)[0]
+            if known != rows:
                 raise NablispError(
                     "data",
-                    f"{name} has {rows[name]} rows and {other} has {known}",
+                    f"{name} has {rows} rows and {other} has {known}",
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
@@ -213,7 +213,8 @@ class Session:
         value = self._overridden(name, parameter.value, ("number", "array"), span)
         parameter.start = parameter.value = value
         self.parameters[name] = parameter
-        self._shapes = None
+        if self._shapes is not None:
+            self._shapes[name] = parameter.shape
         self._memo.clear()
 
     def _overridden(
