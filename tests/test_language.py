@@ -301,7 +301,7 @@ def test_a_redefinition_is_remarked_on(program: str, notes: list[str]) -> None:
 
 ENDLESS = [
     ("(define (f n) (f n)) (f 1)", "steps"),
-    ("(define (f n) (+ 1 (f n))) (f 1)", "calls"),
+    ("(define (f n) (+ 1 (f n))) (f 1)", "depth"),
     ("(define (f x) (f [x x])) (f 1)", "bytes"),
     ("(define (f e) (f (sin (+ e x)))) (f x)", "nodes"),
     ("(repeat 200 (lambda (e) (* e e)) (+ x 1))", None),
@@ -310,7 +310,7 @@ ENDLESS = [
 
 @pytest.mark.parametrize(("program", "limit"), ENDLESS)
 def test_budgets_stop_what_does_not_end(program: str, limit: str | None) -> None:
-    session = Session(Limits(nodes=3000, calls=3000, steps=20_000, bytes=10_000))
+    session = Session(Limits(nodes=3000, depth=3000, steps=20_000, bytes=10_000))
     if limit is None:
         session.run(program)
         return

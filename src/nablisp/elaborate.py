@@ -79,7 +79,7 @@ def _run(session: Any, form: Form, scope: Scope | None) -> Value:
     value: Any = None
     request: Any = (form, scope)
     current = caller = form
-    deepest = 0
+    deepest = budget.limits.depth
     try:
         while True:
             if type(request) is Application:
@@ -98,8 +98,7 @@ def _run(session: Any, form: Form, scope: Scope | None) -> Value:
                 if type(value) is GeneratorType:
                     stack.append((value, current))
                     if len(stack) > deepest:
-                        deepest = len(stack)
-                        budget.call(deepest)
+                        budget.check("depth", len(stack))
                     value = None
                 elif type(value) is np.ndarray:
                     budget.hold(value)
@@ -139,15 +138,16 @@ def _in_prelude(form: Form) -> bool:
 
 def _start(session: Any, form: Form, scope: Scope | None) -> Any:
     """The value of a form, or the machine that will find it."""
-    match form:
-        case Number(value) | String(value):
-            return value
-        case Symbol(name):
-            return lookup(session, name, scope)
-        case Keyword():
-            return form
-        case Array():
-            return _array(session, form, scope)
+    if not isinstance(form, List):
+        match form:
+            case Number(value) | String(value):
+                return value
+            case Symbol(name):
+                return lookup(session, name, scope)
+            case Keyword():
+                return form
+            case Array():
+                return _array(session, form, scope)
     if not form.items:
         raise NablispError("type", "() is no value", hint="an empty array is []")
     head = form.items[0]
@@ -278,24 +278,26 @@ def _split(form: List) -> tuple[list[Form], dict[str, Form]]:
 
 def _application(session: Any, function: Value, form: List, scope: Scope | None) -> Any:
     """A function applied to the forms after it: at once if all are names or numbers."""
-    if kind_of(function) != "function":
+    if type(function) not in _APPLICABLE and kind_of(function) != "function":
         raise _no_function(session, function).at(form.items[0].span)
     args = []
     for item in form.items[1:]:
-        match item:
-            case Number(value) | String(value):
-                args.append(value)
-            case Symbol(name):
-                try:
-                    args.append(lookup(session, name, scope))
-                except NablispError as error:
-                    raise error.at(item.span) from None
-            case _:
-                return _gradual(session, function, form, scope)
+        if isinstance(item, Symbol):
+            try:
+                args.append(lookup(session, item.name, scope))
+            except NablispError as error:
+                raise error.at(item.span) from None
+        elif isinstance(item, (Number, String)):
+            args.append(item.value)
+        else:
+            return _gradual(session, function, form, scope)
     value = _apply(session, function, args, {}, form)
     if isinstance(value, Expr):
         session.remember(value, form)
     return value
+
+
+_APPLICABLE = frozenset((Op, Closure, Formula, Primitive))
 
 
 def _no_function(session: Any, value: Value) -> NablispError:

@@ -38,13 +38,12 @@ class Limits:
     """What one `Session.run` may use. `inf` means no limit."""
 
     nodes: float = 5_000_000
-    depth: float = 1_000_000
+    depth: float = 200_000
     steps: float = 10_000_000
     seconds: float = inf
     bytes: float = 8 * 2**30
     output: float = 2**24
     source: float = 2**30
-    calls: float = 200_000
     work: float = inf
 
     @classmethod
@@ -63,20 +62,18 @@ class Limits:
             bytes=256 * 2**20,
             output=64 * 2**10,
             source=64 * 2**10,
-            calls=10_000,
             work=1e10,
         )
 
 
 USES = {
     "nodes": ("nodes", "forms read; operations and names in a formula, and all that are made"),
-    "depth": ("levels of nesting", "brackets of the text inside each other"),
+    "depth": ("levels of nesting", "brackets inside each other; calls inside each other"),
     "steps": ("expansion steps", "applications and loop turns while the program expands"),
     "seconds": ("seconds", "wall time"),
     "bytes": ("bytes of arrays", "arrays that the session holds at one time"),
     "output": ("characters of output", "what one value shows, and all that is printed or written"),
     "source": ("bytes of source", "a program's text, in UTF-8"),
-    "calls": ("levels of calls", "calls under way at one time, beyond the nesting of the text"),
     "work": ("operations", "a step of a run times its rows times its steps; a product of matrices"),
 }
 """For each limit what it counts: in the words of an error, and of the reference."""
@@ -105,7 +102,6 @@ class Budget:
         "dry",
         "held",
         "limits",
-        "nested",
         "nodes",
         "output",
         "steps",
@@ -117,8 +113,6 @@ class Budget:
         self.held = 0
         """bytes of the arrays that are alive"""
         self._held: dict[int, ref[Any]] = {}
-        self.nested = 0
-        """the deepest nesting that was read"""
         self.restart()
 
     def restart(self) -> None:
@@ -169,15 +163,9 @@ class Budget:
         self.check("nodes", count)
         self.clock()
 
-    def nest(self, depth: int) -> None:
-        """Note how deep a text nests."""
+    def nests(self, depth: int) -> None:
+        """Refuse brackets that stand too deep."""
         self.check("depth", depth)
-        self.nested = max(self.nested, depth)
-
-    def call(self, depth: int) -> None:
-        """Refuse calls that are nested too deep, whatever the text."""
-        if depth - self.nested > self.limits.calls:
-            self.check("calls", depth - self.nested)
 
     @property
     def left(self) -> float:

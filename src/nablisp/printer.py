@@ -30,24 +30,31 @@ HUGE = 2**60
 
 def text(value: Any, limit: float = math.inf) -> str:
     """A value as the language writes it, cut at `limit` characters with a word about it."""
-    out: list[str] = []
-    length = 0
-    for piece in _pieces(value):
-        out.append(piece)
-        length += len(piece)
-        if length > limit:
-            words = f" … (cut at {limit:,.0f} characters)"
-            return "".join(out)[: max(0, int(limit) - len(words))] + words
-    return "".join(out)
+    out = _beginning(value, limit)
+    if len(out) > limit:
+        words = f" … (cut at {limit:,.0f} characters)"
+        return out[: max(0, int(limit) - len(words))] + words
+    return out
 
 
 def brief(value: Any, width: int = 60) -> str:
     """A value in one short line, for messages: its middle left out if it is long."""
-    whole = visible(text(value, LONG)).replace("\n", " ")
-    if len(whole) <= width:
-        return whole
-    end = "" if len(whole) > LONG else whole[-10:]
-    return f"{whole[: width - 14]} … {end}".rstrip()
+    whole = _beginning(value, LONG)
+    end = "" if len(whole) > LONG else visible(whole[-10:]).replace("\n", " ")[-10:]
+    line = visible(whole).replace("\n", " ")
+    return line if len(line) <= width else f"{line[: width - 14]} … {end}".rstrip()
+
+
+def _beginning(value: Any, length: float) -> str:
+    """The text of a value; more than `length` characters of it, but not all, if it is longer."""
+    out: list[str] = []
+    made = 0
+    for piece in _pieces(value):
+        out.append(piece)
+        made += len(piece)
+        if made > length:
+            break
+    return "".join(out)
 
 
 def _pieces(value: Any) -> Iterable[str]:

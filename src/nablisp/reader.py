@@ -88,7 +88,7 @@ def _parse(source: Source, budget: Budget, start: int = 0, end: int = sys.maxsiz
     states = table.states
     path: list[int] = [0]
     values: list[Any] = []  # for each open bracket, the forms before it and its token
-    deepest = 2 * budget.nested
+    deepest = 2 * budget.limits.depth
     for count, token in enumerate(tokens.finditer(source.text, start, end)):
         if not count % BATCH:
             _check(budget.reads, count, builder.span(token))
@@ -101,8 +101,7 @@ def _parse(source: Source, budget: Budget, start: int = 0, end: int = sys.maxsiz
                 del values[rest:], path[rest:]
             elif size == 0:
                 if len(values) > deepest:
-                    deepest = len(values)
-                    _check(budget.nest, deepest // 2, builder.span(values[-1]))
+                    _check(budget.nests, len(values) // 2, builder.span(values[-1]))
                 values.append([])
                 path.append(states[path[-1]][made])
             else:
