@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from .errors import NablispError, visible
-from .limits import Limits
+from .limits import USES, Limits
 
 STARTING = 60.0
 """Seconds within which a child must be ready."""
@@ -159,10 +159,10 @@ def _killed(child: subprocess.Popen[bytes]) -> None:
 
 
 def _walled(limit: str, allowed: float) -> NablispError:
-    words = {"seconds": "takes longer than", "output": "writes more characters than"}[limit]
+    verb = {"seconds": "takes longer", "output": "writes more"}[limit]
     return NablispError(
         "limit",
-        f"this {words} the limit of {allowed:,g}, and was killed",
+        f"this {verb} than the limit of {allowed:,g} {USES[limit][0]}, and was killed",
         hint=f"the host sets it with Limits({limit}=…)",
     )
 
