@@ -223,6 +223,7 @@ _connective("or", True)
 def _elements(session: Any, value: Value, what: str) -> list[Value]:
     """The elements of an array along its first axis, or the parts of `[a b]`."""
     if isinstance(value, np.ndarray):
+        session.budget.check("steps", session.budget.steps + len(value))
         return [part if part.ndim else _number(part.item()) for part in value]
     if isinstance(value, Expr) and (shape := session.shape(value)):
         if (
@@ -232,6 +233,7 @@ def _elements(session: Any, value: Value, what: str) -> list[Value]:
         ):
             return [plain(arg) for arg in value.args]
         if shape[0] != ROWS:
+            session.budget.node(shape[0])
             return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
         raise NablispError(
             "type",

@@ -151,7 +151,7 @@ def _start(session: Any, form: Form, scope: Scope | None) -> Any:
     if not form.items:
         raise NablispError("type", "() is no value", hint="an empty array is []")
     head = form.items[0]
-    session.budget.step()
+    session.budget.step(1 if scope is None else 1 + (scope.depth >> 6))  # names are looked for
     if isinstance(head, Symbol):
         name = head.name
         if scope is not None and (local := scope.find(name)) is not None:

@@ -37,7 +37,7 @@ def no_collection() -> Iterator[None]:
 class Limits:
     """What one `Session.run` may use. `inf` means no limit."""
 
-    nodes: float = 5_000_000
+    nodes: float = 3_000_000
     depth: float = 200_000
     steps: float = 10_000_000
     seconds: float = inf
@@ -82,6 +82,8 @@ SMALL = 1024
 """Bytes of an array up to which it is not counted: what holds it costs as much."""
 LONG = 2**20
 """Bytes of an array from which making it may take time."""
+AXES = 64
+"""Axes of an array: NumPy has no more."""
 BATCH = 4096
 """Nodes that a pass makes between looks at its budget."""
 
@@ -183,6 +185,8 @@ class Budget:
 
     def array(self, shape: Sequence[float], beside: float = 0) -> None:
         """Refuse an array of binary64 numbers before it is made, beside so many bytes in use."""
+        if len(shape) > AXES:
+            raise NablispError("shape", f"an array has at most {AXES} axes, not {len(shape)}")
         asked = 8 * prod([float(n) for n in shape])
         if asked > LONG:
             self.clock()

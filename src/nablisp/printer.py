@@ -17,6 +17,7 @@ import numpy as np
 from .errors import visible
 from .expr import Call, Const, Expr, Num, Sym, postorder
 from .forms import Array, Keyword, List, Number, String, Symbol
+from .limits import walked
 
 INLINE = 4_000
 """Characters up to which a formula is written out whole, shared parts and all."""
@@ -114,6 +115,7 @@ def _array(value: np.ndarray[Any, Any], apart: str = "\n ") -> Iterator[str]:
     yield "["
     if value.ndim == 1:
         for i in range(0, len(value), AT_ONCE):
+            walked(0)
             part = [element(v) for v in value[i : i + AT_ONCE].tolist()]
             yield (" " if i else "") + " ".join(part)
     else:

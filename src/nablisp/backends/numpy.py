@@ -72,8 +72,10 @@ class Program:
         registers[: len(inputs)] = inputs
         append = registers.append
         budget = in_force()
-        if budget is not None and any([getattr(v, "nbytes", 0) > LONG for v in inputs]):
-            return self._watched(registers, budget)
+        if budget is not None:
+            budget.clock()
+            if any([getattr(v, "nbytes", 0) > LONG for v in inputs]):
+                return self._watched(registers, budget)
         for function, args, options, dead in self.code:
             append(function(*[registers[arg] for arg in args], **options))
             for arg in dead:
