@@ -303,8 +303,8 @@ def test_limits() -> None:
     for text, words, offset in [
         ("a (([( ) ]))", "4 levels of nesting", 5),
         ("((((", "the text ends", 3),
-        (";" * 21, "21 bytes of source", None),
-        ("λ" * 10 + "a", "21 bytes of source", None),
+        (";" * 21, "21 bytes of source", 0),
+        ("λ" * 10 + "a", "21 bytes of source", 0),
     ]:
         with pytest.raises(NablispError, match=words) as caught:
             read(text, budget=budget)

@@ -140,10 +140,10 @@ STRANGERS = [
     # a stranger's program, and the limit it meets or None
     ("(+ 1 2)", None),
     ("(define (f n) (f n)) (f 1)", "seconds|steps"),
-    ("(define (f n) (+ 1 (f n))) (f 1)", "depth"),
+    ("(define (f n) (+ 1 (f n))) (f 1)", "seconds|depth"),
     ("(repeat 100000 (lambda (e) (sin e)) x)", "nodes|seconds"),
     ("(zeros 1e5 1e5)", "bytes"),
-    ("(params m) (train (** m 2) :lr 0 :steps 1e15)", "seconds"),
+    ("(params m) (train (** m 2) :lr 0 :steps 1e15)", "work"),
     ("(" * 20_000 + ")" * 20_000, "depth"),
     (";" * 70_000, "source"),
     ("(params (w (zeros 20000))) (train (sum (@ (expand w 1) (expand w 0))))", "bytes"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .certificate import FitResult
     from .data import open_data
     from .fitter import fit
+    from .isolated import run_isolated
     from .minimizer import minimize
     from .results import Result
     from .session import Session
@@ -54,6 +55,7 @@ __all__ = [
     "params",
     "parse",
     "read",
+    "run_isolated",
     "simplify",
     "train",
     "val",
@@ -68,6 +70,7 @@ _LAZY = {
     "load_ipython_extension": "jupyter",
     "minimize": "minimizer",
     "open_data": "data",
+    "run_isolated": "isolated",
     "unload_ipython_extension": "jupyter",
 }
 

@@ -247,9 +247,12 @@ def subst(a: Arguments) -> Value:
     for name in a.named:
         if name not in inside:
             raise _not_inside(a, name, inside)
-    new: dict[Expr, Expr] = {
-        Sym(name): _formula(value, f":{name}", a.at(name)) for name, value in a.named.items()
-    }
+    new: dict[Expr, Expr] = {}
+    for name, value in a.named.items():
+        try:
+            new[Sym(name)] = _formula(value, f":{name}")
+        except NablispError as error:
+            raise error.at(a.at(name)) from None
     value = simplest(a.session, substitute([root], new)[0])
     if isinstance(value, Expr):
         a.session.shape(value)
@@ -286,14 +289,16 @@ def val(a: Arguments) -> Value:
     # a truth value is never what a name stands for, so a name `bound` can still be given a number
     bound = isinstance(a.named.get("bound"), bool) and a.named.pop("bound")
     for name, given in a.named.items():
-        expect(given, ("number", "array"), f":{name}", a.at(name))
-        if is_boolean(given):
-            raise NablispError(
-                "type",
-                f":{name} holds true and false",
-                span=a.at(name),
-                hint="choose numbers with where: (where c 1 0)",
-            )
+        try:
+            expect(given, ("number", "array"), f":{name}")
+            if is_boolean(given):
+                raise NablispError(
+                    "type",
+                    f":{name} holds true and false",
+                    hint="choose numbers with where: (where c 1 0)",
+                )
+        except NablispError as error:
+            raise error.at(a.at(name)) from None
     if not isinstance(value, Expr):
         if not bound:
             return value
@@ -308,6 +313,7 @@ def _refuse_misspelt(a: Arguments, inside: Iterable[str]) -> None:
     """A name given in vain is fine, for a derivative may have lost it; one mistyped is not."""
     left = [name for name in inside if name not in a.named]
     for name in a.named:
+        a.session.budget.step()
         if name not in inside and name not in a.session.shapes and nearest(name, left):
             raise _not_inside(a, name, left)
 

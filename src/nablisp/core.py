@@ -95,7 +95,7 @@ def _refuse_constant(target: Symbol) -> None:
 
 def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
     """Argument names: symbols, each once."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for form in forms:
         if not isinstance(form, Symbol):
             raise NablispError(
@@ -106,7 +106,7 @@ def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
                 "name", f"{owner} has two arguments called {form.name}", span=form.span
             )
         _refuse_constant(form)
-        found.append(form.name)
+        found[form.name] = None
     return tuple(found)
 
 
@@ -223,6 +223,7 @@ _connective("or", True)
 def _elements(session: Any, value: Value, what: str) -> list[Value]:
     """The elements of an array along its first axis, or the parts of `[a b]`."""
     if isinstance(value, np.ndarray):
+        session.budget.check("steps", session.budget.steps + len(value))
         return [part if part.ndim else _number(part.item()) for part in value]
     if isinstance(value, Expr) and (shape := session.shape(value)):
         if (
@@ -232,6 +233,7 @@ def _elements(session: Any, value: Value, what: str) -> list[Value]:
         ):
             return [plain(arg) for arg in value.args]
         if shape[0] != ROWS:
+            session.budget.node(shape[0])
             return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
         raise NablispError(
             "type",
@@ -320,7 +322,7 @@ def _count(value: Value, what: str, span: Span | None) -> int:
 def range_(a: Arguments) -> Value:
     first, last = (0.0, a.given[0]) if len(a.given) == 1 else a.given
     length = float(np.ceil(_finite(last, "an end of range") - _finite(first, "an end of range")))
-    a.session.budget.check("bytes", 8 * max(0.0, length))
+    a.session.budget.array((max(0.0, length),))
     return np.arange(length) + first
 
 
@@ -339,7 +341,7 @@ def reverse(a: Arguments) -> Value:
 def linspace(a: Arguments) -> Value:
     first, last = (_finite(value, "an end of linspace") for value in a.given[:2])
     count = _count(a.given[2], "the count of linspace", a.at(2))
-    a.session.budget.check("bytes", 8 * count)
+    a.session.budget.array((count,))
     with np.errstate(all="ignore"):
         return np.linspace(first, last, count)
 
@@ -442,7 +444,7 @@ def kind(a: Arguments) -> Machine:
 )
 def print_(a: Arguments) -> None:
     words = [v if isinstance(v, str) else a.session.text(v) for v in a.given]
-    a.session.write(" ".join(words))
+    a.session.write(a.session.budget.write(" ".join(words)))
 
 
 @form_row("assert", '(assert c "why")', "stop with an error unless c is true", (1, 2), raw=True)

@@ -319,12 +319,18 @@ def _source(form: Form, role: str) -> str:
     return text if text and len(text) <= LABEL and "\n" not in text else role
 
 
+MOST = 32
+"""Lines in a picture: no eye tells more apart."""
+
+
 def _curves(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Curves:
     """Formulas and columns over an axis, in colours; models with what they were compared with."""
     session = a.session
     axis = _axis(a, values, over)
     moving = set(session.parameters) - {axis.name if axis else ""}
-    even, odd = iter(range(0, 64, 2)), iter(range(1, 64, 2))
+    if len(values) > MOST:
+        raise NablispError("value", f"a picture shows {MOST} lines at most, not {len(values)}")
+    even, odd = iter(range(0, 2 * MOST, 2)), iter(range(1, 2 * MOST, 2))
     parts: list[Drawn] = []
     for k, value in enumerate(values):
         form = a.given[k + len(a.given) - len(values)]

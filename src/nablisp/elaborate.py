@@ -69,11 +69,17 @@ class Application(NamedTuple):
 
 def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
     """The value of a form; errors carry the span of the innermost form under way."""
+    with session.budget.in_force():
+        return _run(session, form, scope)
+
+
+def _run(session: Any, form: Form, scope: Scope | None) -> Value:
     budget = session.budget
     stack: list[tuple[Machine, Form]] = []
     value: Any = None
     request: Any = (form, scope)
     current = caller = form
+    deepest = budget.limits.depth
     try:
         while True:
             if type(request) is Application:
@@ -91,10 +97,12 @@ def run(session: Any, form: Form, scope: Scope | None = None) -> Value:
                     continue
                 if type(value) is GeneratorType:
                     stack.append((value, current))
-                    if len(stack) > budget.limits.depth:
+                    if len(stack) > deepest:
                         budget.check("depth", len(stack))
                     value = None
-                elif not stack:
+                elif type(value) is np.ndarray:
+                    budget.hold(value)
+                if not stack:
                     return value
                 machine, current = stack[-1]
                 try:
@@ -130,19 +138,20 @@ def _in_prelude(form: Form) -> bool:
 
 def _start(session: Any, form: Form, scope: Scope | None) -> Any:
     """The value of a form, or the machine that will find it."""
-    match form:
-        case Number(value) | String(value):
-            return value
-        case Symbol(name):
-            return lookup(session, name, scope)
-        case Keyword():
-            return form
-        case Array():
-            return _array(session, form, scope)
+    if not isinstance(form, List):
+        match form:
+            case Number(value) | String(value):
+                return value
+            case Symbol(name):
+                return lookup(session, name, scope)
+            case Keyword():
+                return form
+            case Array():
+                return _array(session, form, scope)
     if not form.items:
         raise NablispError("type", "() is no value", hint="an empty array is []")
     head = form.items[0]
-    session.budget.step()
+    session.budget.step(1 if scope is None else 1 + (scope.depth >> 6))  # names are looked for
     if isinstance(head, Symbol):
         name = head.name
         if scope is not None and (local := scope.find(name)) is not None:
@@ -269,24 +278,26 @@ def _split(form: List) -> tuple[list[Form], dict[str, Form]]:
 
 def _application(session: Any, function: Value, form: List, scope: Scope | None) -> Any:
     """A function applied to the forms after it: at once if all are names or numbers."""
-    if kind_of(function) != "function":
+    if type(function) not in _APPLICABLE and kind_of(function) != "function":
         raise _no_function(session, function).at(form.items[0].span)
     args = []
     for item in form.items[1:]:
-        match item:
-            case Number(value) | String(value):
-                args.append(value)
-            case Symbol(name):
-                try:
-                    args.append(lookup(session, name, scope))
-                except NablispError as error:
-                    raise error.at(item.span) from None
-            case _:
-                return _gradual(session, function, form, scope)
+        if isinstance(item, Symbol):
+            try:
+                args.append(lookup(session, item.name, scope))
+            except NablispError as error:
+                raise error.at(item.span) from None
+        elif isinstance(item, (Number, String)):
+            args.append(item.value)
+        else:
+            return _gradual(session, function, form, scope)
     value = _apply(session, function, args, {}, form)
     if isinstance(value, Expr):
         session.remember(value, form)
     return value
+
+
+_APPLICABLE = frozenset((Op, Closure, Formula, Primitive))
 
 
 def _no_function(session: Any, value: Value) -> NablispError:

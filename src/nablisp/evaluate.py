@@ -24,6 +24,9 @@ ROWS = "(rows)"
 BLOCK = 4096
 """Elements at a time of a row that is a formula: its hundred temporaries stay in the cache."""
 
+FULL = 2**26
+"""Bytes of values up to which all are kept until the end."""
+
 Value = Any  # int | float | bool | ndarray, or what `xp` traces
 
 
@@ -106,8 +109,10 @@ def evaluate(
     NablispError "unbound-name" names the first name the environment lacks.
     """
     values: dict[Expr, Value] = {}
+    order = postorder(*roots)
+    live, full = 0, FULL  # bytes of values, and where those no longer needed are dropped
     with np.errstate(all="ignore"):
-        for node in postorder(*roots):
+        for at, node in enumerate(order):
             match node:
                 case Call(op, args, options):
                     if op.array == "nablisp_rows":
@@ -115,19 +120,42 @@ def evaluate(
                         continue
                     given = [values[arg] for arg in args]
                     if budget is not None:
-                        shape = sh.call_shape(node, [sh.of_value(v) for v in given])
-                        budget.array(shape)
+                        shapes = [sh.of_value(v) for v in given]
+                        shape = sh.call_shape(node, shapes)
+                        budget.array(shape, live)
+                        if op.name in sh.COSTLY:
+                            budget.check("work", sh.operations(op, shapes, shape))
                     try:
                         values[node] = apply(op, given, options, xp)
                     except ValueError:
                         # NumPy's shape error, in our words
                         sh.call_shape(node, [sh.of_value(v) for v in given])
                         raise
+                    live += _bytes(values[node])
+                    if live > full:
+                        values = _needed(values, order[at + 1 :], roots)
+                        live = sum(_bytes(v) for n, v in values.items() if type(n) is Call)
+                        full = 2 * live + FULL
                 case Sym(name):
                     values[node] = _lookup(name, env)
                 case Num(value) | Const(value):
                     values[node] = value
     return [values[root] for root in roots]
+
+
+def _bytes(value: Value) -> int:
+    return value.nbytes if type(value) is np.ndarray else 0
+
+
+def _needed(
+    values: dict[Expr, Value], order: Sequence[Expr], roots: Sequence[Expr]
+) -> dict[Expr, Value]:
+    """The values that the rest of the nodes, or the caller, will ask for."""
+    needed = set(roots)
+    for node in order:
+        if type(node) is Call:
+            needed.update(node.args)
+    return {node: value for node, value in values.items() if node in needed}
 
 
 def _lookup(name: str, env: Mapping[str, Value]) -> Value:

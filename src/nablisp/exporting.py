@@ -52,7 +52,7 @@ def export(a: Arguments) -> Machine:
         inside = [n for n in a.session.parameters if n in names(e)]
         by = [s for s in variables(e, inside) if s.name not in a.session.columns]
     text = written(e, language, by, a.session.shapes, called)
-    a.session.budget.check("output", len(text))
+    a.session.budget.write(text)
     if not file:
         return Code(language, text)
     a.session.budget.begin()

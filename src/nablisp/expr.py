@@ -19,6 +19,7 @@ from weakref import ref
 import numpy as np
 
 from .errors import NablispError
+from .limits import walked
 
 if TYPE_CHECKING:
     from .shapes import Shape
@@ -541,6 +542,7 @@ def postorder(*roots: Expr, known: Iterable[Expr] = ()) -> list[Expr]:
         stack.pop()
         seen.add(node)
         order.append(node)
+    walked(len(order))
     return order
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .expr import Call, Const, Expr, Num, Op, Steps, Sym, intern_calls, steps
 from .graph import Graph
-from .limits import no_collection
+from .limits import growing, no_collection
 from .ops import OPS
 
 ADD, SUB, NEG, MUL, DIV, WHERE = (OPS[name] for name in ("+", "-", "neg", "*", "/", "where"))
@@ -103,7 +103,10 @@ class Plain:
         adjoints: list[Any] = [None] * len(ops)  # None, an id, or a list of ids to be summed
         adjoints[top] = one
         new_op, new_args = ops.append, args_of.append
+        due = 0
         for i in range(top, -1, -1):
+            if len(ops) >= due:
+                due = growing(len(ops))
             adjoint = adjoints[i]
             if adjoint is None:
                 continue

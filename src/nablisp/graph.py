@@ -31,6 +31,7 @@ from .expr import (
     intern_calls,
     options_of,
 )
+from .limits import growing
 
 ADD, SUB, NEG, MUL, DIV, POW = (OPS[name] for name in ("+", "-", "neg", "*", "/", "**"))
 WHERE, AND, OR, NOT = (OPS[name] for name in ("where", "and", "or", "not"))
@@ -71,7 +72,7 @@ class Graph:
         self.held: set[int] = set()
         self.shapes: list[sh.Shape] | None = None
         self.memo: dict[Any, int] = {}
-        self.loaded = 0
+        self.loaded = self.due = 0
         self.zero, self.one = self.number(0), self.number(1)
 
     # ---- in and out ------------------------------------------------------------------------------
@@ -254,6 +255,8 @@ class Graph:
         i = self.memo.get(key)
         if i is None:
             i = self.memo[key] = len(self.ops)
+            if i >= self.due:
+                self.due = growing(i)
             self.ops.append(op)
             self.args.append(args)
             self.exprs.append(None)

@@ -181,7 +181,10 @@ def _at_once(session: Any, op: Op, args: Sequence[Value], options: dict[str, Val
             tuple(as_expr(a) if np.size(a) < 1000 else Num(0) for a in args),
             options_of(options),
         )
-        session.budget.array(sh.call_shape(node, shapes))
+        shape = sh.call_shape(node, shapes)
+        session.budget.array(shape)
+        if op.name in sh.COSTLY:
+            session.budget.check("work", sh.operations(op, shapes, shape))
     return apply(op, args, options_of(options))
 
 

@@ -1,14 +1,15 @@
 """Any value as text that reads back as itself; functions and results as a summary.
 
 Nothing recurses: text is a walk with a stack. A graph that shares parts would print exponentially
-long, so past a budget of characters shared parts are named once, by `let`.
+long, so past a budget of characters shared parts are named once, by `let`. Text comes in pieces:
+whoever wants the first thousand characters pays for no more.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,51 +17,74 @@ import numpy as np
 from .errors import visible
 from .expr import Call, Const, Expr, Num, Sym, postorder
 from .forms import Array, Keyword, List, Number, String, Symbol
+from .limits import walked
 
 INLINE = 4_000
 """Characters up to which a formula is written out whole, shared parts and all."""
+LONG = 10_000
+"""Characters up to which messages know how a value ends."""
+AT_ONCE = 1000
+"""Characters, elements or words that are made at one time."""
+HUGE = 2**60
+"""A length from which nobody counts: that of a thousand self-squarings has 300 digits."""
 
 
 def text(value: Any, limit: float = math.inf) -> str:
     """A value as the language writes it, cut at `limit` characters with a word about it."""
-    out = _text(value)
+    out = _beginning(value, limit)
     if len(out) > limit:
-        return f"{out[: int(limit)]} … ({len(out):,} characters)"
+        words = f" … (cut at {limit:,.0f} characters)"
+        return out[: max(0, int(limit) - len(words))] + words
     return out
 
 
 def brief(value: Any, width: int = 60) -> str:
     """A value in one short line, for messages: its middle left out if it is long."""
-    whole = visible(_text(value)).replace("\n", " ")
-    return whole if len(whole) <= width else f"{whole[: width - 14]} … {whole[-10:]}"
+    whole = _beginning(value, LONG)
+    end = "" if len(whole) > LONG else visible(whole[-10:]).replace("\n", " ")[-10:]
+    line = visible(whole).replace("\n", " ")
+    return line if len(line) <= width else f"{line[: width - 14]} … {end}".rstrip()
 
 
-def _text(value: Any) -> str:
+def _beginning(value: Any, length: float) -> str:
+    """The text of a value; more than `length` characters of it, but not all, if it is longer."""
+    out: list[str] = []
+    made = 0
+    for piece in _pieces(value):
+        out.append(piece)
+        made += len(piece)
+        if made > length:
+            break
+    return "".join(out)
+
+
+def _pieces(value: Any) -> Iterable[str]:
+    """The text of a value, some at a time: only what is wanted is made."""
     match value:
         case bool() | np.bool_():
-            return "true" if value else "false"
+            return ("true" if value else "false",)
         case int() | float():
-            return number(value)
+            return (number(value),)
         case str():
-            return string(value)
+            return _string(value)
         case np.ndarray():
-            return array(value)
+            return _array(value)
         case Expr():
-            return formula(value)
+            return _formula(value)
         case Number(value=inner) | String(value=inner):
-            return _text(inner)
+            return _pieces(inner)
         case Symbol(name=name):
-            return name
+            return (name,)
         case Keyword(name=name):
-            return f":{name}"
+            return (f":{name}",)
         case List() | Array():
             return _form(value)
         case tuple() | list():
-            return "[" + " ".join(map(_text, value)) + "]"
+            return ("[", " ".join(map(text, value)), "]")
         case None:
-            return ""
+            return ()
     summary: str = getattr(value, "text", None) or str(value)
-    return summary
+    return (summary,)
 
 
 def number(value: float) -> str:
@@ -72,18 +96,34 @@ def number(value: float) -> str:
 
 def string(value: str) -> str:
     """A string in quotes; control and invisible characters as escapes."""
-    plain = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{visible(plain.replace(chr(9), chr(92) + "t"))}"'
+    return "".join(_string(value))
 
 
-def array(value: np.ndarray[Any, Any]) -> str:
+def _string(value: str) -> Iterator[str]:
+    yield '"'
+    for i in range(0, len(value), AT_ONCE):
+        plain = value[i : i + AT_ONCE].replace("\\", "\\\\").replace('"', '\\"')
+        yield visible(plain.replace("\n", "\\n").replace("\t", "\\t"))
+    yield '"'
+
+
+def _array(value: np.ndarray[Any, Any], apart: str = "\n ") -> Iterator[str]:
     """An array in brackets, rows of a matrix on lines of their own."""
     if value.ndim == 0:
-        return _text(value.item())
+        yield from _pieces(value.item())
+        return
+    yield "["
     if value.ndim == 1:
-        return "[" + " ".join([element(v) for v in value.tolist()]) + "]"
-    inner = [array(part).replace("\n", "\n ") for part in value]
-    return "[" + "\n ".join(inner) + "]"
+        for i in range(0, len(value), AT_ONCE):
+            walked(0)
+            part = [element(v) for v in value[i : i + AT_ONCE].tolist()]
+            yield (" " if i else "") + " ".join(part)
+    else:
+        for i, part in enumerate(value):
+            if i:
+                yield apart
+            yield from _array(part, apart + " ")
+    yield "]"
 
 
 def element(value: float | bool) -> str:
@@ -99,22 +139,20 @@ def element(value: float | bool) -> str:
     return number(value)
 
 
-def _form(root: List | Array) -> str:
-    out: list[str] = []
+def _form(root: List | Array) -> Iterator[str]:
     stack: list[Any] = [root]
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            out.append(item)
+            yield item
         elif isinstance(item, (List, Array)):
             opens, closes = "()" if isinstance(item, List) else "[]"
-            out.append(opens)
+            yield opens
             stack.append(closes)
             for i, part in enumerate(reversed(item.items)):
                 stack += [" ", part] if i else [part]
         else:
-            out.append(_text(item))
-    return "".join(out)
+            yield from _pieces(item)
 
 
 # ---- formulas ------------------------------------------------------------------------------------
@@ -122,13 +160,17 @@ def _form(root: List | Array) -> str:
 
 def formula(root: Expr) -> str:
     """An expression as text. Shared parts are written out while that is short, else named once."""
+    return "".join(_formula(root))
+
+
+def _formula(root: Expr) -> Iterator[str]:
     order = postorder(root)
     length: dict[Expr, int] = {}
     for node in order:
         length[node] = (
-            2 + len(_head(node)) + sum([1 + length[arg] for arg in node.args])
+            min(HUGE, 2 + len(_head(node)) + sum([1 + length[arg] for arg in node.args]))
             if isinstance(node, Call)
-            else len(_leaf(node))
+            else _leaf_length(node)
         )
     if length[root] <= INLINE:
         return _written(root, {})
@@ -136,20 +178,27 @@ def formula(root: Expr) -> str:
     shared = [n for n in order if isinstance(n, Call) and uses[n] > 1 and n is not root]
     if not shared or length[root] <= 2 * sum(len(_head(n)) + 4 for n in order):
         return _written(root, {})
-    taken = {node.name for node in order if isinstance(node, Sym)}
+    return _with_names(root, shared, {node.name for node in order if isinstance(node, Sym)})
+
+
+def _with_names(root: Expr, shared: Sequence[Expr], taken: set[str]) -> Iterator[str]:
+    """An expression with a name for each of the parts, which are in order."""
     names: dict[Expr, str] = {}
-    lines: list[str] = []
+    yield "(let ("
     for node in shared:
-        lines.append(_written(node, names))
         name = f"t{len(names) + 1}"
         while name in taken:
             name += "_"
+        yield f"\n      ({name} " if names else f"({name} "
+        yield from _written(node, names)
+        yield ")"
         names[node] = name
-    bound = [f"({names[node]} {line})" for node, line in zip(shared, lines, strict=True)]
-    return "(let (" + "\n      ".join(bound) + ")\n  " + _written(root, names) + ")"
+    yield ")\n  "
+    yield from _written(root, names)
+    yield ")"
 
 
-def _written(root: Expr, names: dict[Expr, str]) -> str:
+def _written(root: Expr, names: dict[Expr, str]) -> Iterator[str]:
     out: list[str] = []
     stack: list[Any] = [root]
     while stack:
@@ -164,9 +213,14 @@ def _written(root: Expr, names: dict[Expr, str]) -> str:
             stack.append(tail)
             for i, arg in enumerate(reversed(item.args)):
                 stack += [arg, " "] if head != "[" or i < len(item.args) - 1 else [arg]
+        elif isinstance(item, Const):
+            out.extend(_array(item.value, " "))
         else:
             out.append(_leaf(item))
-    return "".join(out)
+        if len(out) > AT_ONCE:
+            yield "".join(out)
+            out.clear()
+    yield "".join(out)
 
 
 def _brackets(node: Call) -> tuple[str, str]:
@@ -178,7 +232,7 @@ def _brackets(node: Call) -> tuple[str, str]:
         options.clear()  # the default
     static = [options.pop(name, ()) for name in node.op.trailing]
     tail = "".join([f" {i}" for v in static for i in (v if isinstance(v, tuple) else (v,))])
-    tail += "".join([f" :{name} {_text(value)}" for name, value in options.items()])
+    tail += "".join([f" :{name} {text(value)}" for name, value in options.items()])
     return "(" + _head(node), tail + ")"
 
 
@@ -189,14 +243,15 @@ def _head(node: Expr) -> str:
 
 
 def _leaf(node: Expr) -> str:
-    match node:
-        case Num(value):
-            return _text(value)
-        case Const(value):
-            return array(value).replace("\n", "")
-        case Sym(name):
-            return name
-    return ""
+    return text(node.value) if isinstance(node, Num) else getattr(node, "name", "")
+
+
+def _leaf_length(node: Expr) -> int:
+    """Characters of a number, name or array; of a long array, at least."""
+    if isinstance(node, Const):
+        size = node.value.size
+        return 2 * size if size > INLINE else sum(map(len, _array(node.value, " ")))
+    return len(_leaf(node))
 
 
 def columns_of(rows: Sequence[Sequence[str]]) -> list[str]:

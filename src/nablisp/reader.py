@@ -11,7 +11,7 @@ import re
 import sys
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from .errors import Incomplete, NablispError, Source, Span
 from .forms import Array, Form, Keyword, List, Number, String, Symbol
-from .limits import Budget, no_collection
+from .limits import BATCH, Budget, no_collection
 
 Token = re.Match[str]
 Forms = list[Form]
@@ -32,7 +32,13 @@ def read(text: str, *, name: str = "<input>", budget: Budget | None = None) -> F
     for more text or nesting than the budget allows.
     """
     budget = budget or Budget()
-    budget.check("source", len(text) if text.isascii() else len(text.encode(errors="replace")))
+    try:
+        budget.check("source", len(text))  # in characters first: none is less than a byte
+        if not text.isascii():
+            budget.check("source", _bytes(text))
+    except NablispError as error:
+        beginning = Source(name, text[:100])  # errors show no more of it
+        raise error.at(Span(beginning, 0, 0)) from None
     source = Source(name, text.removeprefix("\ufeff"))
     if not text.isascii() and (found := re.search(_TREACHEROUS, source.text)):
         raise _misplaced(source, found.start())
@@ -83,7 +89,9 @@ def _parse(source: Source, budget: Budget, start: int = 0, end: int = sys.maxsiz
     path: list[int] = [0]
     values: list[Any] = []  # for each open bracket, the forms before it and its token
     deepest = 2 * budget.limits.depth
-    for token in tokens.finditer(source.text, start, end):
+    for count, token in enumerate(tokens.finditer(source.text, start, end)):
+        if not count % BATCH:
+            _check(budget.reads, count, builder.span(token))
         terminal = token.lastgroup or "$END"
         while (action := states[path[-1]].get(terminal, 0)) < 0:
             made, size, build = rules[~action]
@@ -93,7 +101,7 @@ def _parse(source: Source, budget: Budget, start: int = 0, end: int = sys.maxsiz
                 del values[rest:], path[rest:]
             elif size == 0:
                 if len(values) > deepest:
-                    _check_depth(budget, len(values) // 2, builder.span(values[-1]))
+                    _check(budget.nests, len(values) // 2, builder.span(values[-1]))
                 values.append([])
                 path.append(states[path[-1]][made])
             else:
@@ -268,11 +276,18 @@ def _misplaced(source: Source, offset: int) -> NablispError:
     )
 
 
-def _check_depth(budget: Budget, depth: int, span: Span) -> None:
+def _check(count: Callable[[int], None], asked: int, span: Span) -> None:
+    """Count against a limit; an error points to the place."""
     try:
-        budget.check("depth", depth)
+        count(asked)
     except NablispError as error:
         raise error.at(span) from None
+
+
+def _bytes(text: str) -> int:
+    """The length in UTF-8, without a copy of the whole."""
+    part = 2**20
+    return sum(len(text[i : i + part].encode(errors="replace")) for i in range(0, len(text), part))
 
 
 def _unexpected(source: Source, token: Token, values: list[Any]) -> NablispError:

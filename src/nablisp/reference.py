@@ -9,6 +9,7 @@ import sys
 from argparse import Action
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from .data import ENDINGS
 from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL
 from .errors import KINDS
 from .expr import OPS, Op
-from .limits import _WORDS as USES
-from .limits import Limits
+from .limits import USES, Limits
 from .operations import usage
 from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
 from .prelude import definitions
@@ -123,6 +123,11 @@ def _runs() -> Iterator[str]:
     yield from _table(("name", "what it is"), ((_code(n), doc) for n, doc in BACKENDS.items()))
 
 
+def _amount(limit: float) -> str:
+    """A limit as it reads best: `inf` is none."""
+    return "none" if limit == inf else f"{limit:,.0f}"
+
+
 def _outside() -> Iterator[str]:
     """What is around the language."""
     yield from _section("Errors", "`kind` of a `NablispError`, and `error` under `--json`.")
@@ -130,11 +135,11 @@ def _outside() -> Iterator[str]:
     yield from _section(
         "Limits", "`Session(limits=Limits(nodes=…))`: what one run of a text may use."
     )
-    given, strange = Limits.trusted(), Limits.untrusted()
+    both = Limits.trusted(), Limits.untrusted()
     yield from _table(
         ("limit", "counts", "`Limits()`", "`Limits.untrusted()`"),
         (
-            (_code(f.name), USES[f.name], *(f"{getattr(of, f.name):,}" for of in (given, strange)))
+            (_code(f.name), USES[f.name][1], *(_amount(getattr(of, f.name)) for of in both))
             for f in fields(Limits)
         ),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,7 @@ def bounds(roots: Sequence[Expr], env: Mapping[str, Value], budget: Any = None) 
     part on the way was not finite, and 0 where all was exact.
     """
     pairs: dict[Expr, Pair] = {}
+    live = 0
     found = accurate(*roots)
     with np.errstate(all="ignore"):
         for node in postorder(*found):
@@ -89,7 +91,8 @@ def bounds(roots: Sequence[Expr], env: Mapping[str, Value], budget: Any = None) 
                     given = [pairs[arg] for arg in args]
                     shape = sh.call_shape(node, [sh.of_value(value) for value, _ in given])
                     if budget is not None:
-                        budget.array(shape)
+                        budget.array(shape, 2 * live)
+                        live += 8 * prod([int(n) for n in shape])
                     pairs[node] = (
                         (_lookup(ROWS, env), 0.0)
                         if op.array == "nablisp_rows"

@@ -7,10 +7,11 @@ runs. A shape environment maps names to shapes; a name it lacks is a scalar.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from math import prod
 from typing import Any
 
 from .errors import NablispError
-from .expr import Call, Const, Expr, Num, Options, Sym
+from .expr import Call, Const, Expr, Num, Op, Options, Sym
 
 ROWS = "rows"
 Dim = int | str
@@ -67,6 +68,19 @@ def call_shape(node: Call, shapes: Sequence[Shape]) -> Shape:
                 for arg, shape in zip(node.args, shapes, strict=True)
             )
         raise error from None
+
+
+COSTLY = ("@", "solve")
+"""Operations that do more than look at each element once."""
+
+
+def operations(op: Op, given: Sequence[Shape], out: Shape, rows: int = 0) -> float:
+    """How many additions and multiplications one operation takes, about."""
+    *lengths, made = ([float(rows if n == ROWS else n) for n in s] for s in (*given, out))
+    if op.name in COSTLY:
+        inner = lengths[0][-1]
+        return prod(made) * inner + (inner**3 if op.name == "solve" else 0)
+    return max(map(prod, (made, *lengths)))
 
 
 def show(shape: Shape) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .derivative import gradient
 from .evaluate import ROWS
 from .expr import Call, Expr, Sym, as_expr, call, names, postorder, size, substitute, sum_of
 from .limits import Budget
-from .shapes import Shape, ShapeEnv, shape_of
+from .shapes import Shape, ShapeEnv, operations, shape_of
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -220,13 +220,23 @@ def shapes_of(params: Mapping[str, Any], columns: Columns) -> ShapeEnv:
 
 
 def check_size(
-    roots: Sequence[Expr], shapes: ShapeEnv, rows: int, budget: Budget
+    roots: Sequence[Expr], shapes: ShapeEnv, rows: int, budget: Budget, times: float = 1
 ) -> dict[Expr, Shape]:
-    """Refuse what is larger than the budget allows, before it is computed; the shapes of parts."""
+    """Refuse what is larger than the budget allows, before it is computed; the shapes of parts.
+
+    All rows are gone through so many times.
+    """
     known: dict[Expr, Shape] = {}
     for root in roots:
         shape_of(root, shapes, known)
     budget.node(len(known))
     for shape in known.values():
         budget.array(tuple(rows if n == "rows" else int(n) for n in shape))
+    each = (
+        operations(node.op, [known[arg] for arg in node.args], shape, rows)
+        for node, shape in known.items()
+        if isinstance(node, Call)
+    )
+    if budget.limits.work < inf:
+        budget.check("work", times * sum(each))
     return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .elaborate import Machine, form_row
@@ -85,7 +86,7 @@ def load(a: Arguments) -> Machine:
 def source_text(session: Any, name: str) -> str:
     """The text of a script under the session's root."""
     with open_file(session.root, name, "rb") as file:
-        data: bytes = file.read()
+        data: bytes = file.read(int(min(session.budget.limits.source, sys.maxsize - 1)) + 1)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -169,7 +169,8 @@ class _Run:
         self.total = self._total()
         self.start = {n: params[n] for n in self.moving}
         self.slopes = gradient(loss, [Sym(n) for n in self.moving], self.shapes)
-        check_size([loss, *self.slopes], self.shapes, self.rows, budget)
+        passes = (self.total or 1) * (self.batch / self.rows if self.batch else 1)
+        check_size([loss, *self.slopes], self.shapes, self.rows, budget, passes)
         given = {n: as_expr(v) for n, v in self.fixed.items()}
         replaced = substitute(
             [loss if options.until is None else options.until, loss, *self.slopes],
@@ -303,6 +304,7 @@ class _Run:
                     if self.options.patience is not None and waited >= self.options.patience:
                         reason = reason or "patience"
                 self.budget.clock()
+                self.budget.room(8 * place.done * len(self.recipe.recorded))
                 if place.done or reason is not None:
                     losses = runs[-1].records["loss"]
                     yield Progress(

@@ -23,11 +23,12 @@ result of a run"""
 class Scope:
     """Names bound by a function or `let`, inside the scope they were written in."""
 
-    __slots__ = ("names", "outer")
+    __slots__ = ("depth", "names", "outer")
 
     def __init__(self, names: dict[str, Value], outer: Scope | None = None) -> None:
         self.names = names
         self.outer = outer
+        self.depth: int = 0 if outer is None else outer.depth + 1
 
     def find(self, name: str) -> tuple[Value] | None:
         scope: Scope | None = self

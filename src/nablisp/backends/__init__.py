@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import inf
 from typing import Any, Protocol
 
 from ..accurate import accurate
 from ..errors import NablispError, nearest
 from ..expr import Expr, size
+from ..limits import in_force
 from ..shapes import ShapeEnv
 from ..unroll import MOST
 
@@ -196,12 +198,16 @@ def _chosen(
     more: tuple[Any, ...] = (),
 ) -> tuple[Any, str]:
     """The verb of the backend that is named, or else pays; and why it is not native."""
-    if backend is not None:
-        return getattr(named(backend), verb)(*args, MOST, threads, *more), ""
     operations = size(*outputs)
+    budget = in_force()
+    room = inf if budget is None else budget.left
+    if backend is not None:
+        if budget is not None and backend == "native":
+            budget.check("seconds", operations * COMPILING)
+        return getattr(named(backend), verb)(*args, MOST, threads, *more), ""
     seconds = operations * (1e-6 + rows * 2e-9) * times  # NumPy's, about
     why = ""
-    if seconds > pays + operations * COMPILING:
+    if seconds > pays + operations * COMPILING < room:
         try:
             return getattr(named("native"), verb)(*args, FEW, threads, *more), why
         except NablispError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from ..arrays import array_function
 from ..evaluate import ROWS, evaluate
 from ..expr import Call, Expr, Sym, plain, postorder, substitute
+from ..limits import LONG, Budget, in_force
 from ..shapes import ShapeEnv
 from . import TICK, Ran, Step, Window
 
@@ -70,9 +71,28 @@ class Program:
         registers = self.start.copy()
         registers[: len(inputs)] = inputs
         append = registers.append
+        budget = in_force()
+        if budget is not None:
+            budget.clock()
+            if any([getattr(v, "nbytes", 0) > LONG for v in inputs]):
+                return self._watched(registers, budget)
         for function, args, options, dead in self.code:
             append(function(*[registers[arg] for arg in args], **options))
             for arg in dead:
+                registers[arg] = None
+        return [registers[output] for output in self.outputs]
+
+    def _watched(self, registers: list[Any], budget: Budget) -> list[Any]:
+        """The same on large arrays, which take time and room."""
+        live = 0
+        for function, args, options, dead in self.code:
+            budget.clock()
+            made = function(*[registers[arg] for arg in args], **options)
+            registers.append(made)
+            live += getattr(made, "nbytes", 0)
+            budget.room(live)
+            for arg in dead:
+                live -= getattr(registers[arg], "nbytes", 0)
                 registers[arg] = None
         return [registers[output] for output in self.outputs]
 
