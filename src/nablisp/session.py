@@ -95,6 +95,7 @@ class Session:
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
+        self._most = 100_000
         self._prelude: dict[str, Value] | None = None
         self._drawn = 0
 
@@ -263,8 +264,10 @@ class Session:
 
     def shape(self, node: Expr) -> Shape:
         """The shape of an expression here; NablispError "shape" where parts do not fit."""
-        if len(self._memo) > 100_000:
+        if len(self._memo) > self._most:
             self._memo.clear()
+            shape_of(node, self.shapes, self._memo)
+            self._most = max(100_000, 2 * len(self._memo))  # a deep formula is not walked each time
         return shape_of(node, self.shapes, self._memo)
 
     def remember(self, value: Expr, form: Form) -> None:
