@@ -303,9 +303,10 @@ def test_isolated_walls() -> None:
     wide = replace(STRANGER, bytes=1e15, work=1e20, seconds=2)
     (out,) = run_isolated("(ones 1e8)", limits=wide, memory=2**28)
     assert out["message"] == "this needs more memory than there is"
-    with pytest.raises(NablispError, match="longer than the limit of 1 seconds, and was"):
-        run_isolated(
-            "(define A (ones 7000 7000)) (@ A A)",
-            limits=replace(wide, seconds=1, bytes=2**31),
-            memory=2**31,
-        )
+    slow = replace(wide, seconds=1, bytes=2**31)
+    try:  # on a busy machine the second is over before the product begins
+        out = run_isolated("(define A (ones 7000 7000)) (@ A A)", limits=slow, memory=2**31)[-1]
+        said = out["message"]
+    except NablispError as error:
+        said = error.message
+    assert "longer than the limit of 1 seconds" in said
