@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..accurate import accurate
 from ..errors import NablispError
@@ -127,10 +128,10 @@ class _Writer:
         return self.known[node]
 
 
-def _nested(values: object) -> str:
+def _nested(values: Any) -> str:
     if isinstance(values, list):
         return f"[{', '.join(map(_nested, values))}]"
-    return _number(values)  # type: ignore[arg-type]  # what tolist ends in
+    return _number(values)
 
 
 def _number(value: float) -> str:

@@ -60,7 +60,7 @@ def _program(source: Source, named: bool) -> str:
 def _colored(text: str) -> str:
     """A program as highlighted HTML."""
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-    formatter = HtmlFormatter(nowrap=True)  # type: ignore[type-arg,unused-ignore]
+    formatter = HtmlFormatter(nowrap=True)  # type: ignore[type-arg,unused-ignore]  # generic in some stubs
     colored: str = highlight(visible(plain), NablispLexer(stripnl=False), formatter)
     return colored.rstrip("\n")
 
