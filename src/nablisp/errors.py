@@ -27,6 +27,7 @@ KINDS = {
     "type": "a value of the wrong kind",
     "shape": "shapes that do not fit together",
     "value": "a value outside what is allowed",
+    "busy": "a session that another thread is using",
     "limit": "more nodes, steps, bytes or time than the session may use",
     "file": "a file that cannot be read or written, or may not be",
     "data": "a table of numbers that is not one",
