@@ -38,7 +38,8 @@ from .options import (
     optimizer_of,
     used,
 )
-from .results import History, Progress, Result, Work, outcome
+from .recording import Recording
+from .results import Progress, Result, Work, outcome
 from .shapes import ShapeEnv
 from .stepping import TICK, Recipe
 from .surface import Surface, check_size, shapes_of
@@ -266,109 +267,136 @@ class _Run:
         return function(*(params[n] for n in self.moving), *columns.values(), rows)
 
     def go(self) -> Generator[Progress, None, Result]:
-        first = float(self.at(self.start)[0])
-        self.ceiling = RUNAWAY * (1 + abs(first))
-        keeper, stepper = self.keeper, self.stepper
-        fresh = Place({**self.state, " ceiling": self.ceiling}, 0, dict(self.start))
-        none = {n: np.empty(0) for n in self.recipe.recorded}
-        rates = self.options.rates if self.options.auto else {}
-        known = Kept(fresh, self.start, none, [], keeper.seconds, rates=rates)
-        known = keeper.begin(self._facts, known)
-        place, self.start, spent = known.place, known.start, known.spent
-        self.snapshots = known.snapshots
-        began = time.perf_counter() - known.seconds
-        state, best, best_loss, waited = place.state, place.best, place.best_loss, place.waited
-        # all that an interrupt leaves behind: it grows at one blow
-        runs = [Ran({**state}, known.history, None, place.done)]
-        judged = bool(self.held)
-        looks = ceil(self.rows / self.batch) if self.batch else 1 if judged else MANY
-        epoch, windows = -1, [(0, self.rows)]
-        columns = self.columns
+        """Take steps until there is a reason not to; the outcome."""
+        self._begin()
         reason: str | None = None
-
-        def now() -> Kept:
-            """What a checkpoint holds."""
-            history = {n: found[: place.done] for n, found in self._history(runs).items()}
-            snapshots = [seen for seen in self.snapshots if seen[0] < place.done]
-            seconds = time.perf_counter() - began
-            return Kept(place, self.start, history, snapshots, seconds, spent, rates=rates)
-
         try:
             while True:
-                if reason is None and place.done and place.done % looks == 0:
-                    reason = self._end(state) if self.batch else None
-                    found = self._judge(state, runs)
-                    waited = 0 if found < best_loss else waited + 1
-                    if found < best_loss:
-                        best, best_loss = {n: state[n] for n in self.moving}, found
-                    if self.options.patience is not None and waited >= self.options.patience:
-                        reason = reason or "patience"
+                reason = reason or self._looked()
                 self.budget.clock()
-                self.budget.room(8 * place.done * len(self.recipe.recorded))
-                if place.done or reason is not None:
-                    losses = runs[-1].records["loss"]
-                    yield Progress(
-                        place.done,
-                        self.total,
-                        float(losses[-1]) if len(losses) else first,
-                        time.perf_counter() - began,
-                        {n: state[n] for n in self.moving},
-                        self.view,
-                        self.options.seconds,
-                        news=keeper.heard(),
-                    )
-                before = time.perf_counter()
-                if reason is not None or (self.total is not None and place.done >= self.total):
+                self.budget.room(self.recording.bytes)
+                if self.place.done or reason:
+                    yield self._progress()
+                reason = reason or self._late()
+                if reason or self._left() <= 0:
                     break
-                if self.options.seconds is not None and before - began >= self.options.seconds:
-                    reason = "time"
-                    break
-                at = place.done % looks if self.batch else 0
-                if self.batch and epoch != place.done // looks:
-                    epoch = place.done // looks
-                    columns, windows = self._epoch(epoch)
-                left = MANY if self.total is None else self.total - place.done
-                most = min(left, looks - at, keeper.ahead(place.done))
-                if self.options.watch:
-                    most = min(most, self._kept(place.done, state))
-                runs.append(stepper(state, columns, windows[at:], int(most)))
-                spent += time.perf_counter() - before
-                ran = runs[-1]
-                state, reason = ran.state, ran.stop
-                if ran.steps and state[TICK] == place.done + ran.steps:
-                    place = Place(state, place.done + ran.steps, best, best_loss, waited)
-                if reason is None and keeper.is_due(place.done):
-                    keeper.save(place.done, now)
+                reason = self._advance()
+                if reason is None and self.keeper.is_due(self.place.done):
+                    self.keeper.save(self.place.done, self._kept)
         except KeyboardInterrupt:
             reason = "interrupted"
         try:
-            keeper.save(place.done, now)
+            self.keeper.save(self.place.done, self._kept)
         except KeyboardInterrupt:  # pressed again: the one before it stays
             reason = reason or "interrupted"
-        state, done = runs[-1].state, sum(ran.steps for ran in runs)
-        if self.whole and not judged and np.isfinite(state[" best"]):
-            best = {n: state[f" best {n}"] for n in self.moving}
-        records = {n: [r.records[n][: r.steps] for r in runs] for n in self.recipe.recorded}
-        self.remarks = keeper.last(reason)
-        rows = self.batch or self.rows
-        threads = stepper.threads if rows >= backends.THREADED else 1
-        self.work = Work(
-            stepper.backend, threads, stepper.seconds, rows, spent, stepper.why, stepper.text
-        )
         try:
-            return self._result(reason, state, best, records, done, first, began)
+            return self._result(reason)
         except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
-            reason = reason or "interrupted"
-            return self._result(reason, state, best, records, done, first, began)
+            return self._result(reason or "interrupted")
 
-    def _history(self, runs: list[Ran]) -> dict[str, Any]:
-        """What the calls recorded; they are one from now on."""
-        if len(runs) > 1:
-            whole = {
-                n: np.concatenate([ran.records[n] for ran in runs]) for n in self.recipe.recorded
-            }
-            runs[:] = [Ran(runs[-1].state, whole, None, sum(ran.steps for ran in runs))]
-        return runs[0].records
+    def _begin(self) -> None:
+        """Where it begins: at its start, or where its checkpoint was written."""
+        self.first = float(self.at(self.start)[0])
+        self.ceiling = RUNAWAY * (1 + abs(self.first))
+        rates = self.options.rates if self.options.auto else {}
+        fresh = Kept(
+            Place({**self.state, " ceiling": self.ceiling}, 0, dict(self.start)),
+            self.start,
+            {name: np.empty(0) for name in self.recipe.recorded},
+            [],
+            seconds=self.keeper.seconds,
+            rates=rates,
+        )
+        known = self.keeper.begin(self._facts, fresh)
+        place = self.place = known.place
+        self.start, self.snapshots, self.rates = known.start, known.snapshots, rates
+        self.began, self.spent = time.perf_counter() - known.seconds, known.spent
+        self.recording = Recording(
+            Ran({**place.state}, known.history, None, place.done, known.every)
+        )
+        self.best, self.best_loss, self.waited = place.best, place.best_loss, place.waited
+        self.epoch: tuple[dict[str, Any], list[Window]] | None = None
+
+    @cached_property
+    def epoch_steps(self) -> int:
+        """Steps after which what patience judges is looked at."""
+        return ceil(self.rows / self.batch) if self.batch else 1 if self.held else MANY
+
+    def _left(self) -> int:
+        return MANY if self.total is None else self.total - self.place.done
+
+    def _late(self) -> str | None:
+        limit = self.options.seconds
+        late = limit is not None and time.perf_counter() - self.began >= limit
+        return "time" if late and self._left() > 0 else None
+
+    def _looked(self) -> str | None:
+        """At the end of an epoch: is it the best so far, and a reason to end?"""
+        place = self.place
+        if not place.done or place.done % self.epoch_steps:
+            return None
+        reason = self._end(place.state) if self.batch else None
+        if self.held:
+            found = float(self.at(place.state, self.held)[0])
+        else:
+            found = place.epoch_loss / self.epoch_steps
+        if found < self.best_loss:
+            self.best, self.best_loss = {n: place.state[n] for n in self.moving}, found
+            self.waited = 0
+        else:
+            self.waited += 1
+        patience = self.options.patience
+        return reason or ("patience" if patience is not None and self.waited >= patience else None)
+
+    def _advance(self) -> str | None:
+        """Take steps, for 50 ms or so, and up to whatever is due next; a reason to end."""
+        began, place = time.perf_counter(), self.place
+        at = place.done % self.epoch_steps if self.batch else 0
+        if self.epoch is None or (self.batch and not at):
+            self.epoch = self._epoch(place.done // self.epoch_steps)
+        columns, windows = self.epoch
+        most = min(self._left(), self.epoch_steps - at, self.keeper.ahead(place.done))
+        if self.options.watch:
+            most = min(most, self._seen())
+        ran = self.stepper(place.state, columns, windows[at:], int(most))
+        self.recording.add(ran)
+        self.spent += time.perf_counter() - began
+        if ran.steps and ran.state[TICK] == place.done + ran.steps:
+            # one by one, so that it does not depend on where a call ended
+            losses = [place.epoch_loss if at else 0.0, *ran.records["loss"][: ran.steps]]
+            epoch_loss = float(np.cumsum(losses)[-1]) if self.batch else 0.0
+            done = place.done + ran.steps
+            self.place = Place(ran.state, done, self.best, self.best_loss, self.waited, epoch_loss)
+        return ran.stop
+
+    def _progress(self) -> Progress:
+        """Where it is, for whoever watches."""
+        place = self.place
+        return Progress(
+            place.done,
+            self.total,
+            self.recording.last("loss", self.first),
+            time.perf_counter() - self.began,
+            {n: self.recording.state[n] for n in self.moving},
+            self.view,
+            self.options.seconds,
+            news=self.keeper.heard(),
+        )
+
+    def _kept(self) -> Kept:
+        """What a checkpoint holds."""
+        place = self.place
+        ran = self.recording.joined(place.done)
+        return Kept(
+            place,
+            self.start,
+            ran.records,
+            [seen for seen in self.snapshots if seen[0] < place.done],
+            time.perf_counter() - self.began,
+            self.spent,
+            rates=self.rates,
+            every=ran.every,
+        )
 
     def _facts(self) -> dict[str, str]:
         """What a checkpoint must agree with to be one of this run."""
@@ -385,11 +413,13 @@ class _Run:
         """What it works on, for pictures."""
         return View(self.loss, self.moving, self.params, self.columns)
 
-    def _kept(self, done: int, state: Mapping[str, Any]) -> int:
+    def _seen(self) -> int:
         """Keep what the parameters are now, if it is time; how many steps to the next time."""
+        done = self.place.done
         due = int(self.snapshots[-1][0] * GROWTH) + 1 if self.snapshots else 0
         if done >= due:
-            self.snapshots.append((done, {n: np.copy(state[n]) for n in self.moving}))
+            at = {n: np.copy(self.place.state[n]) for n in self.moving}
+            self.snapshots.append((done, at))
             due = int(done * GROWTH) + 1
         return due - done
 
@@ -407,31 +437,15 @@ class _Run:
         starts = range(0, self.rows, self.batch)
         return columns, [(i, min(i + self.batch, self.rows)) for i in starts]
 
-    def _judge(self, state: Mapping[str, Any], runs: Sequence[Ran]) -> float:
-        """What patience judges: the rows held out, else this epoch's mean loss."""
-        if self.held:
-            return float(self.at(state, self.held)[0])
-        left = ceil(self.rows / (self.batch or self.rows))
-        recent: list[Any] = []
-        for ran in reversed(runs):
-            recent.append(ran.records["loss"][-left:] if left else ())
-            left -= len(recent[-1])
-        return float(np.mean(np.concatenate(recent[::-1])))
-
     # ---- the outcome -----------------------------------------------------------------------------
 
-    def _result(
-        self,
-        reason: str | None,
-        state: Mapping[str, Any],
-        best: Mapping[str, Any],
-        records: Mapping[str, list[np.ndarray[Any, Any]]],
-        done: int,
-        first: float,
-        began: float,
-    ) -> Result:
+    def _result(self, reason: str | None) -> Result:
+        """What it came to, for this reason to end."""
         status = {"runaway": "diverged", "tol": "converged", None: "steps"}.get(reason, reason)
         assert status is not None
+        state, done, best = self.recording.state, self.recording.steps, self.best
+        if self.whole and not self.held and np.isfinite(state[" best"]):
+            best = {n: state[f" best {n}"] for n in self.moving}
         last = {n: state[n] for n in self.moving}
         keeps = status in ("diverged", "patience") or bool(self.held)
         if status == "interrupted" and self.whole and not self.held:
@@ -442,32 +456,37 @@ class _Run:
             status, params = "diverged", dict(best)
             loss, *slopes = self.at(params)
         params = {n: _native(v) for n, v in params.items()}
-        ends = {**params, "loss": loss}
-        history = History({n: [*parts, np.array([ends[n]])] for n, parts in records.items()})
         if status == "converged" and self._is_saddle(params):
             status = "stalled"
         notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
-        notes += self.remarks
+        notes += self.keeper.last(reason)
         return Result(
             "train",
             status,
             {**params},
             dict(self.start),
             float(loss),
-            first,
+            self.first,
             {n: _native(s) for n, s in zip(self.moving, slopes, strict=True)},
             done,
-            time.perf_counter() - began,
-            history,
+            time.perf_counter() - self.began,
+            self.recording.history({**params, "loss": loss}),
             self.row.name,
             notes,
             float(self.at(params, self.held)[0]) if self.held else None,
             trouble=trouble,
-            work=self.work,
+            work=self._work(),
             view=self.view,
             snapshots=[*self.snapshots, (done, params)] if self.options.watch else [],
             advise=lambda: self._advice(status, params),
         )
+
+    def _work(self) -> Work:
+        """What ran the steps."""
+        stepper, rows = self.stepper, self.batch or self.rows
+        threads = stepper.threads if rows >= backends.THREADED else 1
+        seconds, spent = stepper.seconds, self.spent
+        return Work(stepper.backend, threads, seconds, rows, spent, stepper.why, stepper.text)
 
     def _sound(self, loss: Any, slopes: Sequence[Any]) -> bool:
         finite = np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)

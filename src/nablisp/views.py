@@ -199,7 +199,7 @@ def thinned(column: Vector) -> Vector:
 
 
 def loss_curve(
-    losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | None = None
+    losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | Vector | None = None
 ) -> Figure:
     """The loss over its steps; on powers of ten where it fell by more than two of them."""
     y = np.asarray(losses, float)
@@ -207,6 +207,11 @@ def loss_curve(
     good = y[np.isfinite(y)]
     log = bool(len(good) and good.min() > 0 and good.max() > 100 * good.min())
     return Figure((Line(x, y, "", 1),), title, "step", "loss", y_log=log)
+
+
+def descent(result: Any, title: str = "") -> Figure:
+    """The loss curve of a run."""
+    return loss_curve(result.history["loss"], title, result.history.steps)
 
 
 # ---- over time -----------------------------------------------------------------------------------
@@ -275,8 +280,8 @@ def states(result: Any) -> tuple[Sequence[int], Sequence[Mapping[str, Any]]]:
     """
     history, moving = result.history, result.params
     if all(name in history for name in moving):
-        count = len(history["loss"])
-        return range(count), Recorded(history, moving, count)
+        steps = history.steps.tolist()
+        return steps, Recorded(history, moving, len(steps))
     if result.snapshots:
         return [step for step, _ in result.snapshots], [at for _, at in result.snapshots]
     raise NablispError(
