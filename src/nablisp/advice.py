@@ -13,10 +13,10 @@ from . import data as table
 from .columns import Columns
 from .curvature import Matrix, Vector, lanczos, nature, rounding
 from .errors import NablispError
-from .evaluate import ROWS, as_value
+from .evaluate import ROWS
 from .expr import Call, Const, Expr, Num, Sym, asked, names, plain, postorder
 from .limits import Budget
-from .options import Options, check_loss, moving
+from .options import Options, check_loss, moving, several, starts_of
 from .printer import columns_of
 from .surface import DENSE, Surface, check_size, shapes_of
 from .trouble import trouble
@@ -207,9 +207,7 @@ def advise(
     `train` raises them, and "value" where the Hessian is not finite.
     """
     columns = Columns() if data is None else table.as_columns(data)
-    values = {name: as_value(value, name) for name, value in params.items()}
-    chosen = Options(wrt=None if wrt is None else tuple(wrt))
-    return advised(asked(loss), values, columns, chosen)
+    return advised(asked(loss), starts_of(params), columns, Options(wrt=several(wrt, "wrt")))
 
 
 def advised(
@@ -235,18 +233,17 @@ def advised(
     )
     check_size([surface.loss, *surface.slopes], surface.shapes, surface.rows, surface.budget)
     surface.budget.begin()
-    x = surface.vector(values)
+    return advice_for(surface, surface.vector(values))
+
+
+def advice_for(surface: Surface, x: Vector) -> Advice:
+    """The advice at a point; NablispError "value" where loss or Hessian are not finite there."""
     advice = advice_at(surface, x) if np.isfinite(surface.at(x)[0]) else None
-    if advice is None:
-        raise not_finite(surface, x)
-    return advice
-
-
-def not_finite(surface: Surface, x: Vector) -> NablispError:
-    """Where a loss has no curvature: what is not finite there, and in which row."""
+    if advice is not None:
+        return advice
     env = {**surface.values(x), **surface.columns, ROWS: float(surface.rows)}
     found = trouble("here", [surface.loss, *surface.slopes], env)
-    return NablispError(
+    raise NablispError(
         "value",
         "the second derivatives of the loss are not finite here"
         if found is None

@@ -403,13 +403,12 @@ def row(name: str) -> Op:
     try:
         return OPS[name]
     except KeyError:
-        from .errors import nearest
+        from .errors import meant
 
-        close = nearest(name, OPS)
         raise NablispError(
             "unbound-name",
             f"there is no operation called {name}",
-            hint=f"did you mean {close}?" if close else "",
+            hint=meant(name, OPS),
         ) from None
 
 

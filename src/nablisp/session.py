@@ -15,9 +15,10 @@ import numpy as np
 from . import calculus, core, drawing, exporting, fitting, minimizing, reporting, running, tools
 from . import data as table
 from .accurate import accurate
+from .backends import check_name
 from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
@@ -64,6 +65,8 @@ class Session:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
         self.seed = in_range("seed", seed, "seed")
+        if backend is not None:
+            check_name(backend)
         self.backend = backend
         self.threads = None if threads is None else in_range("threads", threads, "threads")
         self.explain = 0
@@ -276,12 +279,11 @@ class Session:
                 self._shapes = None
                 self._memo.clear()
                 return
-        close = nearest(name, [*self.definitions, *self.parameters, *self.columns])
         raise NablispError(
             "unbound-name",
             f"{name} is not declared",
             span=span,
-            hint=f"did you mean {close}?" if close else "",
+            hint=meant(name, [*self.definitions, *self.parameters, *self.columns]),
         )
 
     # ---- facts about expressions -----------------------------------------------------------------

@@ -25,7 +25,7 @@ from .checkpoint import Keeper, Kept, Place, facts_of
 from .columns import Columns
 from .derivative import gradient
 from .errors import NablispError
-from .evaluate import ROWS, as_value
+from .evaluate import ROWS
 from .expr import Expr, Sym, as_expr, asked, names, substitute
 from .files import rooted
 from .limits import Budget
@@ -36,6 +36,7 @@ from .options import (
     chosen_options,
     moving,
     optimizer_of,
+    starts_of,
     used,
 )
 from .recording import Recording
@@ -95,8 +96,7 @@ def train(
     if checkpoint is not None:
         options["root"], options["checkpoint"] = rooted(checkpoint)
     chosen = chosen_options(lr, schedule, until, wrt, options)
-    start = {name: as_value(value, name) for name, value in params.items()}
-    return outcome(training(asked(loss), start, columns, chosen))
+    return outcome(training(asked(loss), starts_of(params), columns, chosen))
 
 
 def training(
@@ -162,6 +162,7 @@ class _Run:
         self.held: dict[str, Any] = {}
         self.kept: Any = range(self.rows)
         if options.holdout is not None:
+            self._needs_columns("holdout")
             self.kept, held = orders.split(self.rows, options.holdout, options.seed)
             self.held = {n: c[held] for n, c in self.columns.items()}
             self.columns = {n: c[self.kept] for n, c in self.columns.items()}
@@ -229,9 +230,12 @@ class _Run:
     def _batch(self) -> int | None:
         if self.options.batch is None:
             return None
-        if not self.columns:
-            raise NablispError("value", ":batch needs columns, and this loss has none")
+        self._needs_columns("batch")
         return min(self.options.batch, self.rows)
+
+    def _needs_columns(self, key: str) -> None:
+        if not self.columns:
+            raise NablispError("value", f":{key} needs columns, and this loss has none")
 
     def _total(self) -> int | None:
         """How many steps at most."""
@@ -494,11 +498,11 @@ class _Run:
 
     def _advised(self) -> dict[str, float]:
         """The rates that the curvature at the start advises; with care where it may change."""
-        from .advice import CAUTION, advice_at
+        from .advice import CAUTION, advice_for
 
         self.budget.begin()
-        advice = advice_at(self.surface, self.surface.vector(self.start))
-        if advice is None or not advice.highest > 0:
+        advice = advice_for(self.surface, self.surface.vector(self.start))
+        if not advice.curves:
             raise NablispError(
                 "value",
                 ":lr auto finds no rate: the loss does not curve up here",
