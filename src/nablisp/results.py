@@ -196,6 +196,11 @@ class Result:
         return alone(self)
 
 
+def native(value: Any) -> Any:
+    """A float, or an array."""
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
+
+
 def _cell(value: Any, digits: int = 17) -> str:
     """A number in full or to some digits; an array by shape and size."""
     if value is None:
