@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import inf, isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def chosen_options(
     """Options as Python gives them; NablispError for a name or a value that is none."""
     settings = {}
     for name in ("by", "backend"):
-        if not isinstance(options.get(name) or "", str):
+        if not isinstance(options.get(name), (str, NoneType)):
             raise NablispError("type", f":{name} takes a name, not {options[name]!r}")
     for name in list(options):
         word = name.replace("_", "-")
