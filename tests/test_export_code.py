@@ -221,10 +221,10 @@ def test_programs_whose_names_mean_something(tmp_path: Path, i: int) -> None:
         lines.append(f"(define (own-{name} {name}) (* {k} (sin {name})))")
         lines.append(f"(define ({name} eval) (* {k} eval eval))")
         lines.append(f"(define-derivative ({name} self) (* {2 * k} self))")
-        calls.append(f"({name} __class__) (own-{name} __class__)")
+        calls.append(f"({name} __dict__) (own-{name} __dict__)")
     e = Session().run(f"{' '.join(lines)} (+ {' '.join(calls)})")
-    slope = gradient(e, ["__class__"])[0]
-    expected = val(e, {"__class__": 0.5}), val(slope, {"__class__": 0.5})
+    slope = gradient(e, ["__dict__"])[0]
+    expected = val(e, {"__dict__": 0.5}), val(slope, {"__dict__": 0.5})
     library = built(
         tmp_path, [export(e, "c", name="own_value"), export(slope, "c", name="own_slope")]
     )
