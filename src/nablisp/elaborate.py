@@ -21,6 +21,7 @@ from .expr import (
     Sym,
 )
 from .forms import Array, Form, Keyword, List, Number, String, Symbol
+from .looks import skeleton
 from .operations import arity_words, array_of, call_op, formula_of, simplest, unknown_keyword
 from .printer import brief
 from .values import (
@@ -180,6 +181,7 @@ def lookup(session: Any, name: str, scope: Scope | None) -> Value:
     if found is not None:
         return found[0]
     _refuse_slip(session, name, scope)
+    session.meet(name)
     return Sym(name)
 
 
@@ -188,7 +190,7 @@ _OPERATORS = re.compile(r"(\*\*|[+\-*/^])")
 
 def _refuse_slip(session: Any, name: str, scope: Scope | None) -> None:
     """An infix formula typed without blanks reads as a name; it is none."""
-    if re.match(r"[+-]?\.?[0-9]", name):
+    if re.match(r"[+-]?\.?\d", skeleton(name)):
         raise NablispError(
             "slip",
             f"{name} begins like a number and is neither number nor name",

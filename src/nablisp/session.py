@@ -23,6 +23,7 @@ from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
 from .limits import Budget, Limits
+from .looks import Looks
 from .options import in_range
 from .printer import text as print_text
 from .reader import read
@@ -98,6 +99,7 @@ class Session:
         """what names mean whatever the program says"""
         self.results: Mapping[str, Value] = {}
         """what a shell has shown, under names that everything declared comes before"""
+        self.looks = Looks()
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
@@ -201,8 +203,15 @@ class Session:
             self.note(f"{name} was redefined; expressions made before keep its old meaning")
         self.definitions[name] = value
 
+    def meet(self, name: str) -> None:
+        """Remark on a name that looks like another, which is declared, built in or was met."""
+        known = self.looks.remark(name, lambda n: n in SPECIAL or self.find(n) is not None)
+        if known:
+            self.note(known)
+
     def refuse(self, name: str, span: Span | None, kind: str) -> None:
         """NablispError "name" if a name cannot be declared as this kind of thing."""
+        self.meet(name)
         if (
             name in CONSTANTS
             or name in OPS
@@ -249,6 +258,7 @@ class Session:
                 )
         self.columns.add(new)
         for name in new:
+            self.meet(name)  # all are known now
             self._shaped(name, ("rows", *new.shape_of(name)[1:]))
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
