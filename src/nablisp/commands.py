@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import NablispError, Source, Span, visible
 
-FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+FINE, MISTAKE, WRONG_USE, DIVERGED = 0, 1, 2, 3
 
 
 def wrong_use(message: str) -> int:
@@ -66,14 +66,19 @@ def replace_file(path: Path, data: bytes) -> None:
     OSError where it, or its folder, may not be written.
     """
     path = path.resolve()
-    path.open("r+b").close()
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        beside = Path(file.name)
-        try:
+    known = path.exists()
+    if known and not path.is_file():  # a device
+        path.write_bytes(data)
+        return
+    if known:
+        path.open("r+b").close()
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("xb") as file:
             file.write(data)
-            file.close()
+        if known:
             shutil.copymode(path, beside)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

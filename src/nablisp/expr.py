@@ -150,7 +150,7 @@ def sweep() -> None:
     From the newest back, since the key of a gone node is what keeps its arguments: one pass frees
     a whole graph. Between sweeps the table holds at most as many dead entries as live ones.
     """
-    _SWEEP_AT[0] = 2**63  # a node made meanwhile does not sweep again
+    _SWEEP_AT[0] = 2 * len(_TABLE) + 100_000  # a node made meanwhile does not sweep again
     keys = list(_TABLE)
     while keys:
         key = keys.pop()

@@ -79,17 +79,22 @@ def replace_file(
 ) -> None:
     """Put bytes in the place of the file `name` at one blow: nobody ever finds half of them.
 
-    They are written beside, flushed to the disk and renamed; with `older` what was there keeps that
-    name in the same folder. Where anything fails, what was there is there still, under one of the
-    two names. Raises NablispError of kind `file`.
+    They are written beside, flushed to the disk and renamed; permissions stay. With `older` what
+    was there keeps that name in the same folder. Where anything fails, it is there still, under one
+    of the two names. Raises NablispError of kind `file`.
     """
     top, path = _resolve(root, name)
     part, moved = f"{path.name}.{token_hex(8)}.part", False
     try:
+        known = path.lstat() if path.exists() else None
+        if known is not None:
+            _only_regular(name, known)
         with _folder(top, path.parent) as (folder, where):
             number = os.open(where(part), _NEW, 0o666, dir_fd=folder)
             try:
                 try:
+                    if known is not None and hasattr(os, "fchmod"):
+                        os.fchmod(number, stat.S_IMODE(known.st_mode))
                     for piece in pieces:
                         _write(number, memoryview(piece))
                     os.fsync(number)
@@ -141,13 +146,9 @@ def read_bytes(root: Path | None, name: str, budget: Budget) -> bytes | None:
 def write_file(root: Path | None, name: str, data: bytes, span: Span | None) -> None:
     """Write a whole file under `root`; NablispError "file" at `span` where that cannot be."""
     try:
-        with open_file(root, name, "wb") as file:
-            file.write(data)
+        replace_file(root, name, [data])
     except NablispError as error:
         raise error.at(span) from None
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise NablispError("file", f'"{name}" cannot be written: {why}', span=span) from None
 
 
 def folder_names(root: Path | None, name: str) -> list[str] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .commands import DIVERGED, FINE, INTERRUPTED, MISTAKE, decoded, os_words, wrong_use
+from .commands import DIVERGED, FINE, MISTAKE, decoded, os_words, replace_file, wrong_use
 from .errors import NablispError, Source, draw, visible
 from .pictures.page import Page, Shown, size_words
 from .reader import read
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
             print(draw(error), file=sys.stderr)
             return MISTAKE
         ends = [getattr(value, "status", "") for item in shown for value in item.values]
-        status = INTERRUPTED if "interrupted" in ends else DIVERGED if "diverged" in ends else FINE
+        status = DIVERGED if "diverged" in ends else FINE
     page = Page(options.title or programs[0].name, programs, shown).html()
     return _written(out, page) or status
 
@@ -71,6 +71,8 @@ def steps(session: Session, text: str, name: str) -> Iterator[Shown]:
         before |= {id(run) for run in values}
         if value is not None and not any(value is run for run in values):
             values.append(value)
+        if session.interrupted:
+            raise KeyboardInterrupt
         yield Shown(form.span.text if form.span else "", tuple(printed), values)
 
 
@@ -80,7 +82,7 @@ def _written(out: str, page: str) -> int:
         return FINE
     data = page.encode()
     try:
-        Path(out).write_bytes(data)
+        replace_file(Path(out), data)
     except OSError as error:
         print(f"error: {visible(out)} cannot be written: {os_words(error)}", file=sys.stderr)
         return MISTAKE

@@ -17,6 +17,7 @@ from .forms import Array, Form, List, Number, String, Symbol
 from .optimizers import METHODS, OPTIMIZERS, SCHEDULES
 from .options import RANGES, Options, in_range
 from .printer import brief
+from .process import check, patient
 from .results import Progress, Result
 from .shapes import is_boolean
 from .train import training
@@ -364,12 +365,15 @@ def _schedule(a: Arguments, form: Form) -> Machine:
     raise NablispError("syntax", ":schedule takes a rule", span=form.span, hint=signatures)
 
 
+@patient
 def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = False) -> Result:
     """The result of a run; an interrupt that meets the watcher is one of the run.
 
     `asked` says that the program itself wants it watched.
     """
     result: Result | None = None
+    if session.interrupted:  # the run before, of the same form
+        raise KeyboardInterrupt
     try:
         with watcher(session, asked) as see:
             try:
@@ -389,7 +393,9 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
     except KeyboardInterrupt:  # enough seen
         if result is None:
             raise
+        check()
     assert result is not None
+    session.interrupted = result.status == "interrupted"
     session.runs.append(result)
     return result
 
@@ -430,7 +436,6 @@ def trained(
     start = {n: p.value for n, p in held.items()}
     going = run(loss, start, session.columns, options, session.budget)
     result = watched(going, session, options.watch)
-    session.interrupted = result.status == "interrupted"
     if session.explain and result.work is not None:
         session.note(result.work.words(result.steps))
         if session.explain > 1:

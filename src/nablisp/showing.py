@@ -8,6 +8,7 @@ import time
 from typing import TextIO
 
 from .figure import Figure, Movie
+from .process import check
 
 WIDE, HIGH = 110, 32
 """Columns and lines of a picture, at most: a larger one reads no better."""
@@ -41,5 +42,5 @@ def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
                 print(text, end=back, file=stream, flush=True)
                 time.sleep(max(0.0, 1 / value.rate - (time.monotonic() - began)))
         except KeyboardInterrupt:
-            pass
+            check()
     print(drawn(frames[-1], width, height, color, fine), file=stream, flush=True)
