@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
 
 from .process import command
 
@@ -15,7 +14,7 @@ def _run() -> int:
     return main(sys.argv[1:])
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command, and end the process with its status."""
     command(_run)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import NablispError, Source, Span, visible
+from .process import patient
 
 FINE, MISTAKE, WRONG_USE, DIVERGED = 0, 1, 2, 3
 
@@ -60,6 +61,7 @@ def script_bytes(path: Path) -> bytes:
     return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
+@patient
 def replace_file(path: Path, data: bytes) -> None:
     """Give a file other content, whole or not at all; its permissions stay, a link leads on.
 

@@ -1,34 +1,46 @@
-"""The command's process: turns the signals that ask it to end into one interrupt and its status.
+"""The command's process: turns the signals that ask it to end into an end at once, or an interrupt.
 
-Python raises KeyboardInterrupt between any two steps of a program. Here it waits for the end of a
-function that is `whole`, and at the prompt for that of an import; what swallows it (a destructor, a
-callback of C) gets it again. Only the command does so: a host's handlers are its own.
+Where there is nothing to lose the process ends then and there. In a function that is `patient`, and
+at the prompt, KeyboardInterrupt is raised; not while a function runs that is `whole`, nor in an
+import, and what swallows it (a destructor, a callback of C) gets it again. Only the command does
+so: the handlers of a host are its own.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
-from typing import Any, NoReturn, TypeVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what is imported here delays the moment from which signals are heard
+    import signal
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any, NoReturn, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
+else:
+    import _signal as signal  # the whole of `signal` but its enums
 
 INTERRUPTED, CLOSED = 130, 141
 SOON = 0.005
 """Seconds after which an interrupt that came at a bad moment tries again."""
-GRACE = 0.1
+GRACE = 0.05
 """Seconds for a call into C to come back, and as many to be sure that it does not."""
-WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": ""}
+WORDS = {
+    int(getattr(signal, name)): word
+    for name, word in (("SIGINT", b"interrupted\n"), ("SIGTERM", b"terminated\n"), ("SIGHUP", b""))
+    if hasattr(signal, name)
+}
 """The signals that ask for the end, and what is said then: nobody hears the last one."""
 IMPORTING = "<frozen importlib._bootstrap>"
+TIMED = hasattr(signal, "setitimer")
+"""Has the system what it takes to try again? Windows has not, and interrupts at any moment."""
 
 _WHOLE: set[int] = set()
 _PATIENT: set[int] = set()
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def whole(function: F) -> F:
@@ -38,7 +50,7 @@ def whole(function: F) -> F:
 
 
 def patient(function: F) -> F:
-    """While the function runs there is something to lose: no call into C is ended by force."""
+    """While the function runs there is something to lose, and an interrupt is raised."""
     _PATIENT.add(id(function.__code__))
     return function
 
@@ -74,18 +86,17 @@ class Process:
     def begin(self) -> None:
         """Take the signals that ask for the end; those that whoever started us ignores stay so."""
         sys.unraisablehook = self._swallowed
-        if hasattr(signal, "setitimer"):
+        if TIMED:
             signal.signal(signal.SIGALRM, self._again)
             self._watch()
-        for name in WORDS:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        for number in WORDS:
+            if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._come)
 
     def converse(self) -> None:
         """A prompt begins: an interrupt ends what was asked there, not the process."""
         self.converses = True
-        if hasattr(signal, "setitimer"):
+        if TIMED:
             signal.set_wakeup_fd(-1)
 
     @whole
@@ -95,13 +106,12 @@ class Process:
         self.status = 128 + self.asked if ends else status
         if says:
             self._later(GRACE)  # a pipe that is full takes no words
-            with suppress(OSError, ValueError):
-                print(self._words(), end="", file=sys.stderr, flush=True)
+            try:
+                sys.stdout.flush()
+                os.write(2, WORDS[self.asked or signal.SIGINT])
+            except (OSError, RuntimeError, ValueError):  # broken, or interrupted in mid-word
+                pass
         return self.status
-
-    def _words(self) -> str:
-        word = WORDS[signal.Signals(self.asked or signal.SIGINT).name]
-        return word and f"{word}\n"
 
     # ---- when it comes ---------------------------------------------------------------------------
 
@@ -122,7 +132,9 @@ class Process:
     def _raise(self, frame: FrameType | None) -> None:
         if self.status is not None:
             os._exit(self.status)
-        self.waits = _within(frame, _WHOLE, IMPORTING if self.converses else "")
+        if not self.converses and not _within(frame, _PATIENT):
+            os._exit(self.finish(INTERRUPTED, says=True))
+        self.waits = TIMED and _within(frame, _WHOLE, IMPORTING)
         if not self.waits:
             raise KeyboardInterrupt
         if self.wake is not None:
@@ -132,7 +144,7 @@ class Process:
     @staticmethod
     def _later(seconds: float = SOON) -> None:
         """Try again soon."""
-        if hasattr(signal, "setitimer"):
+        if TIMED:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     @whole
@@ -155,17 +167,15 @@ class Process:
 
     def _force(self, reads: int, main: int) -> None:
         """End the process where a long call into C, with nothing to lose, keeps it from it."""
-        asks = {int(getattr(signal, name, 0)) for name in WORDS}
         while True:
-            number = next((n for n in os.read(reads, 4096) if n in asks), 0)
+            number = next((n for n in os.read(reads, 4096) if n in WORDS), 0)
             self.met = not number
-            time.sleep(GRACE if number else 0)
             while not self.met:
+                time.sleep(GRACE)
                 _thread.interrupt_main(signal.SIGALRM)
                 time.sleep(GRACE)
                 if not self.met and not _within(sys._current_frames().get(main), _PATIENT):
-                    self.asked = number
-                    os.write(2, self._words().encode())
+                    os.write(2, WORDS[number])
                     os._exit(128 + number)
 
 
@@ -183,9 +193,9 @@ def command(run: Callable[[], int]) -> NoReturn:
 
     So that a signal in the last moment finds nobody who would show it as a mistake.
     """
-    _open_closed()
-    PROCESS.begin()
     try:
+        _open_closed()
+        PROCESS.begin()
         status = PROCESS.finish(run())
     except KeyboardInterrupt:
         status = PROCESS.finish(INTERRUPTED, says=True)

@@ -372,8 +372,6 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
     `asked` says that the program itself wants it watched.
     """
     result: Result | None = None
-    if session.interrupted:  # the run before, of the same form
-        raise KeyboardInterrupt
     try:
         with watcher(session, asked) as see:
             try:
@@ -401,7 +399,9 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
 
 
 def watcher(session: Any, asked: bool) -> AbstractContextManager[Callable[[Any], None]]:
-    """Who looks at a run, if anybody does."""
+    """Who looks at a run, if anybody does. After a run interrupted there is no other."""
+    if session.interrupted:
+        raise KeyboardInterrupt
     found: AbstractContextManager[Callable[[Any], None]]
     found = nullcontext(_unseen) if session.watch is None else session.watch(asked)
     return found
