@@ -11,7 +11,6 @@ from .elaborate import Machine, form_row
 from .errors import NablispError
 from .expr import Expr, as_expr
 from .forms import Array, Form, Number
-from .process import patient
 from .running import watcher, word, words
 from .values import Arguments, Value, described, expect
 from .views import Pair
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     keywords=("sigma", "weights", "loss", "scale", "starts", "fixed", "seconds", "threads"),
     example="(fit y (* a (exp (* k x))) :sigma 0.1)",
 )
-@patient
 def fit(a: Arguments) -> Machine:
     from .fit_options import FitOptions, in_fit_range, weighing
     from .fitter import fitted

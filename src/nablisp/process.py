@@ -108,10 +108,15 @@ class Process:
             self._later(GRACE)  # a pipe that is full takes no words
             try:
                 sys.stdout.flush()
-                os.write(2, WORDS[self.asked or signal.SIGINT])
+                self._say(self.asked or signal.SIGINT)
             except (OSError, RuntimeError, ValueError):  # broken, or interrupted in mid-word
                 pass
         return self.status
+
+    @staticmethod
+    def _say(number: int) -> None:
+        """What was asked for; on a terminal below what stands in the line."""
+        os.write(2, b"\n" * os.isatty(2) + WORDS[number])
 
     # ---- when it comes ---------------------------------------------------------------------------
 
@@ -175,7 +180,7 @@ class Process:
                 _thread.interrupt_main(signal.SIGALRM)
                 time.sleep(GRACE)
                 if not self.met and not _within(sys._current_frames().get(main), _PATIENT):
-                    os.write(2, WORDS[number])
+                    self._say(number)
                     os._exit(128 + number)
 
 

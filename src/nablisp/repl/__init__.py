@@ -114,6 +114,7 @@ class Prompt:
         """Entry by entry, until end of input, or until no entry can be typed any more."""
         failures = 0
         while failures < FAILURES:
+            check()
             try:
                 text = typed(self.typed)
                 if pressed(self.typed.input):
