@@ -11,7 +11,7 @@ import numpy as np
 from . import derivative as diff
 from . import shapes as sh
 from .elaborate import Application, Machine, form_row
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant, nearest
 from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
@@ -260,14 +260,11 @@ def subst(a: Arguments) -> Value:
 
 
 def _not_inside(a: Arguments, name: str, inside: Iterable[str]) -> NablispError:
-    close = nearest(name, inside)
     return NablispError(
         "keyword",
         f"there is no {name} in this formula",
         span=a.key(name),
-        hint=f"did you mean :{close}?"
-        if close
-        else f"its names are {', '.join(inside)}"
+        hint=meant(name, inside, f"its names are {', '.join(inside)}", mark=":")
         if inside
         else "it has no names",
     )

@@ -21,7 +21,7 @@ from .elaborate import (
     _sequence,
     form_row,
 )
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
 from .operations import array_of, call_op
@@ -486,13 +486,12 @@ def get(a: Arguments) -> Machine:
         )
     found = parts()
     if key.name not in found:
-        close = nearest(key.name, found)
         has = ", ".join(f":{name}" for name in found)
         raise NablispError(
             "keyword",
             f"this result has no part :{key.name}",
             span=key.span,
-            hint=f"did you mean :{close}?" if close else f"it has {has}",
+            hint=meant(key.name, found, f"it has {has}", mark=":"),
         )
     return found[key.name]
 

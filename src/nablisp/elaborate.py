@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import NablispError, nearest
+from .errors import NablispError, meant
 from .expr import (
     Expr,
     Op,
@@ -238,9 +238,8 @@ def unknown_function(session: Any, head: Symbol) -> NablispError:
     name = head.name
     if name in LATER:
         return NablispError("unavailable", f"({name} …) {LATER[name]}", span=head.span)
-    close = nearest(name, session.callable_names())
     argument = "y" if name == "x" else "x"
-    hint = f"did you mean {close}?" if close else f"define it: (define ({name} {argument}) …)"
+    hint = meant(name, session.callable_names(), f"define it: (define ({name} {argument}) …)")
     if re.match(r"\*+[0-9.]", name):
         hint = "put a blank after the operation: (* 2 x)"
     return NablispError(

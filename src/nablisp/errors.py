@@ -27,6 +27,7 @@ KINDS = {
     "type": "a value of the wrong kind",
     "shape": "shapes that do not fit together",
     "value": "a value outside what is allowed",
+    "busy": "a session that another thread is using",
     "limit": "more nodes, steps, bytes or time than the session may use",
     "file": "a file that cannot be read or written, or may not be",
     "data": "a table of numbers that is not one",
@@ -191,3 +192,25 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
         return None
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def meant(name: str, names: Iterable[str], instead: str = "", *, mark: str = "") -> str:
+    """A hint: the known name that was meant, if one is near; else what to do instead."""
+    close = nearest(name, names)
+    return f"did you mean {mark}{close}?" if close else instead
+
+
+def no_such(
+    what: str, name: object, names: Iterable[str], kind: str = "value", *, mark: str = ""
+) -> NablispError:
+    """There is nothing of this sort under that name; the hint has the name that was meant, or all.
+
+    >>> raise no_such("optimizer", "adm", ["gd", "adam"])
+    """
+    known = list(names)
+    every = f"there are {', '.join(mark + n for n in known)}"
+    return NablispError(
+        kind,
+        f"there is no {what} called {mark}{name}",
+        hint=meant(str(name), known, every, mark=mark),
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,9 +16,10 @@ import numpy as np
 from . import calculus, core, drawing, exporting, fitting, minimizing, reporting, running, tools
 from . import data as table
 from .accurate import accurate
+from .backends import check_name
 from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
@@ -45,6 +47,9 @@ class Session:
     decides every random number. `write` receives what `print` writes, `note` remarks about the
     program; both take one line of text.
 
+    Sessions share nothing: each thread may have its own. One that runs something refuses other
+    threads meanwhile, by a NablispError "busy".
+
     >>> s = Session()
     >>> s.run("(params m b) (d (* m x) m)")
     x
@@ -64,6 +69,8 @@ class Session:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
         self.seed = in_range("seed", seed, "seed")
+        if backend is not None:
+            check_name(backend)
         self.backend = backend
         self.threads = None if threads is None else in_range("threads", threads, "threads")
         self.explain = 0
@@ -104,6 +111,14 @@ class Session:
         self._most = 100_000
         self._prelude: dict[str, Value] | None = None
         self._drawn = 0
+        self._used = RLock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise NablispError(
+            "type",
+            "a session cannot be copied or sent to another process",
+            hint='(save "fit.gd") writes it as a script, which another session runs',
+        )
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -114,18 +129,24 @@ class Session:
         `open_data` gives. Raises NablispError for every mistake in the program, and leaves what
         came before it in place.
         """
-        if data is not None:
-            self.declare_columns(table.as_columns(data, budget=self.budget))
-        value = None
-        for _, found in self.values(text, name=name):
-            value = found
-        return value
+        with self._alone():
+            if data is not None:
+                self.declare_columns(table.as_columns(data, budget=self.budget))
+            value = None
+            for _, found in self.values(text, name=name):
+                value = found
+            return value
 
     def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
-        """The forms of a program, each with its value, as they are run; to a run interrupted."""
-        self.budget.restart()
-        self.interrupted = False
-        for form in read(text, name=name, budget=self.budget):
+        """The forms of a program, each with its value, as they are run; to a run interrupted.
+
+        Between two of them the session is free for others.
+        """
+        with self._alone():
+            self.budget.restart()
+            self.interrupted = False
+            forms = read(text, name=name, budget=self.budget)
+        for form in forms:
             yield form, self.value_of(form)
             if self.interrupted:
                 return
@@ -133,14 +154,15 @@ class Session:
     def value_of(self, form: Form) -> Value:
         """The value of one form."""
         check()
-        self._memo.clear()
-        before = self._kept() if self.undoes else None
-        try:
-            return run(self, form)
-        except KeyboardInterrupt:
-            if before is not None:
-                self._undo(before)
-            raise
+        with self._alone():
+            self._memo.clear()
+            before = self._kept() if self.undoes else None
+            try:
+                return run(self, form)
+            except KeyboardInterrupt:
+                if before is not None:
+                    self._undo(before)
+                raise
 
     def _kept(self) -> dict[str, Any]:
         """What forms change."""
@@ -153,6 +175,21 @@ class Session:
         vars(self).update(before)
         self._shapes = None
         self._memo.clear()
+
+    @contextmanager
+    @whole
+    def _alone(self) -> Iterator[None]:
+        """While the block runs, no other thread evaluates here; a callback of it may."""
+        if not self._used.acquire(blocking=False):
+            raise NablispError(
+                "busy",
+                "this session is running something in another thread",
+                hint="give each thread a session of its own, or wait for the other",
+            )
+        try:
+            yield
+        finally:
+            self._used.release()
 
     # ---- names -----------------------------------------------------------------------------------
 
@@ -271,12 +308,11 @@ class Session:
                 self._shapes = None
                 self._memo.clear()
                 return
-        close = nearest(name, [*self.definitions, *self.parameters, *self.columns])
         raise NablispError(
             "unbound-name",
             f"{name} is not declared",
             span=span,
-            hint=f"did you mean {close}?" if close else "",
+            hint=meant(name, [*self.definitions, *self.parameters, *self.columns]),
         )
 
     # ---- facts about expressions -----------------------------------------------------------------

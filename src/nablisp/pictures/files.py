@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,10 @@ def picture(figure: Figure, ending: str) -> bytes:
     return into.getvalue()
 
 
+_STYLING = RLock()
+"""Matplotlib's settings are one for the whole process: one thread at a time changes them."""
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Matplotlib, if it is there, in our style and with none of the user's settings."""
@@ -73,7 +78,7 @@ def styled() -> Iterator[None]:
         raise NablispError(
             "unavailable", "pictures in files need matplotlib: pip install 'nablisp[plot]'"
         ) from None
-    with mpl.rc_context(), np.errstate(all="ignore"):  # values far outside of their frame
+    with _STYLING, mpl.rc_context(), np.errstate(all="ignore"):  # values far outside of their frame
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
