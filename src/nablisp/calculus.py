@@ -371,7 +371,6 @@ def define_derivative(a: Arguments) -> Machine:
         means=means,
         partials=(slope,),
         exact=all(node.op.exact for node in postorder(means) if isinstance(node, Call)),
-        latex=rf"\operatorname{{{{{name}}}}}\left({{x}}\right)",
     )
     a.session.define(name, row, target.span, quiet=True)
     return None

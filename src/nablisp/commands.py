@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import NablispError, Source, Span, visible
 from .process import patient
@@ -14,9 +16,26 @@ from .process import patient
 FINE, MISTAKE, WRONG_USE, DIVERGED = 0, 1, 2, 3
 
 
+class Parser(argparse.ArgumentParser):
+    """Arguments of a command; what it says of them is safe on a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message, ""))
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Text to standard output; on a terminal with its control characters escaped."""
+    print(visible(text) if sys.stdout.isatty() else text, end=end, flush=True)
+
+
+def note(line: str) -> None:
+    """A remark, to standard error."""
+    print(f"note: {visible(line)}", file=sys.stderr)
+
+
 def wrong_use(message: str) -> int:
     """Say what is wrong with the command itself; its status."""
-    print(f"error: {visible(message)}", file=sys.stderr)
+    print(f"error: {visible(message, '')}", file=sys.stderr)
     return WRONG_USE
 
 

@@ -129,9 +129,9 @@ def _revive(
 
 def draw(error: NablispError) -> str:
     """An error as lines of text: what, where (file:line:column, the line, a caret), cure."""
-    lines = [f"error: {visible(error.message)}"]
+    lines = [f"error: {visible(error.message, '')}"]
     if (span := error.span) is not None:
-        lines.append(f"  {visible(span.file)}:{span.line}:{span.column}")
+        lines.append(f"  {visible(span.file, '')}:{span.line}:{span.column}")
         lines += _excerpt(span)
     if error.hint:
         lines += [f"  {visible(line)}" for line in error.hint.splitlines()]
@@ -157,23 +157,39 @@ def _excerpt(span: Span, width: int = 96) -> list[str]:
 def width_of(text: str) -> int:
     """Terminal cells a text takes: none for combining marks, two for wide characters."""
     return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        0
+        if unicodedata.category(c) in ("Mn", "Me")
+        else 2
+        if unicodedata.east_asian_width(c) in "WF"
+        else 1
         for c in text
     )
 
 
-def visible(text: str) -> str:
-    """Text for a terminal: control, bidirectional and invisible characters become escapes."""
+def visible(text: str, kept: str = "\n") -> str:
+    """Text for a terminal: control, bidirectional and invisible characters become escapes.
+
+    A tab becomes a blank, and line ends stay; with `kept=""` they, too, are escapes: what must be
+    one line is one, whatever a file is called.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        c if c in "\n " or unicodedata.category(c)[0] not in "CZ" else _escape(c)
+        c if c in kept or c == " " or shows(c) else f"\\u{{{ord(c):x}}}"
         for c in text.replace("\t", " ")
     )
 
 
-def _escape(c: str) -> str:
-    return f"\\u{{{ord(c):x}}}"
+# Letters and marks that show nothing: fillers, joiners, variation selectors. What Unicode calls
+# default ignorable, and Python printable.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def shows(c: str) -> bool:
+    """Does a character put ink on the screen?"""
+    return c.isprintable() and c != " " and not _UNSEEN.match(c)
 
 
 CANDIDATES = 2000

@@ -19,7 +19,7 @@ from .accurate import accurate
 from .backends import check_name
 from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
-from .errors import NablispError, Span, meant
+from .errors import NablispError, Span, meant, visible
 from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
@@ -75,7 +75,7 @@ class Session:
         self.threads = None if threads is None else in_range("threads", threads, "threads")
         self.explain = 0
         """1: runs say which backend ran and how fast; 2: they show the compiled step"""
-        self.write = write or print
+        self.write: Callable[[str], None] = write or _print
         self.note: Callable[[str], None] = note or (lambda line: None)
         self.script = ""
         """the name of the script that is run, in its own folder; checkpoints hold it"""
@@ -419,3 +419,8 @@ class Session:
 
 
 __all__ = ["Limits", "Session"]
+
+
+def _print(line: str) -> None:
+    """What `print` writes where the host takes no lines: it may come to a terminal."""
+    print(visible(line))
