@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -26,6 +27,7 @@ from .limits import Budget, Limits
 from .looks import Looks
 from .options import in_range
 from .printer import text as print_text
+from .process import check, whole
 from .reader import read
 from .shapes import Shape, ShapeEnv, shape_of, show
 from .values import Parameter, Value, expect, kind_of
@@ -35,6 +37,8 @@ Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
 
 FORMS = (core, calculus, running, fitting, minimizing, drawing, exporting, reporting, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
+CHANGED = ("definitions", "columns", "fits", "runs", "compared", "classes", "loading", "_drawn")
+"""What forms change of a session, beside its parameters and their values."""
 
 
 class Session:
@@ -79,7 +83,9 @@ class Session:
         self.resumes = False
         """does every run with a checkpoint go on from it?"""
         self.interrupted = False
-        """was the last run?"""
+        """was a run of the text that is run?"""
+        self.undoes = False
+        """is a form that is interrupted undone? So it is where a conversation goes on"""
         self.watch: Watch | None = None
         """who looks at runs: entered for each, told whether it was asked for, gives what is shown
         every `Progress` and at the end the result"""
@@ -134,23 +140,46 @@ class Session:
             return value
 
     def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
-        """The forms of a program, each with its value, as they are run.
+        """The forms of a program, each with its value, as they are run; to a run interrupted.
 
         Between two of them the session is free for others.
         """
         with self._alone():
             self.budget.restart()
+            self.interrupted = False
             forms = read(text, name=name, budget=self.budget)
         for form in forms:
             yield form, self.value_of(form)
+            if self.interrupted:
+                return
 
     def value_of(self, form: Form) -> Value:
         """The value of one form."""
+        check()
         with self._alone():
             self._memo.clear()
-            return run(self, form)
+            before = self._kept() if self.undoes else None
+            try:
+                return run(self, form)
+            except KeyboardInterrupt:
+                if before is not None:
+                    self._undo(before)
+                raise
+
+    def _kept(self) -> dict[str, Any]:
+        """What forms change."""
+        held = {name: copy(getattr(self, name)) for name in CHANGED}
+        return held | {"parameters": {n: copy(p) for n, p in self.parameters.items()}}
+
+    @whole
+    def _undo(self, before: dict[str, Any]) -> None:
+        """Be as before a form."""
+        vars(self).update(before)
+        self._shapes = None
+        self._memo.clear()
 
     @contextmanager
+    @whole
     def _alone(self) -> Iterator[None]:
         """While the block runs, no other thread evaluates here; a callback of it may."""
         if not self._used.acquire(blocking=False):

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import FINE, MISTAKE, Parser, decoded, os_words, say, wrong_use
+from .commands import FINE, MISTAKE, Parser, decoded, os_words, replace_file, say, wrong_use
 from .errors import NablispError, draw
 from .limits import Limits
 from .reader import read
@@ -67,6 +67,8 @@ def play(text: str, name: str, root: Path | None, seed: int = 0) -> Iterator[Ste
                 said.append(session.text(value))
         except NablispError as error:
             said.append(f"error: {error.message}")
+        if session.interrupted:
+            raise KeyboardInterrupt
         start, end, expected = _comment(span.source.text, span.end)
         bare = start == span.end
         yield Step(span.line, "\n".join(said), expected, start, end, bare)
@@ -157,7 +159,7 @@ def main(arguments: list[str]) -> int:
             return MISTAKE
         if options.update:
             end = "\r\n" if b"\r\n" in data else "\n"
-            path.write_text(updated(text, steps), "utf-8", newline=end)
+            replace_file(path, updated(text, steps).replace("\n", end).encode())
             continue
         for step in steps:
             passed += step.right and step.expected is not None
