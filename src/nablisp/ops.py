@@ -300,7 +300,7 @@ _add(
            ("(** (+ 1 x) v)", "(pow1p x v)"),
            ("(** (- 1 x) v)", "(pow1p (neg x) v)"),
        ),
-       python="np.power({x}, {y})"),
+       python="np.float_power({x}, {y})"),
     Op("mod", "remainder of floored division: the sign of the second", (2, 2), "mod",
        ("1", "(- (floor (/ x y)))"), exact=True,
        c="fmod({x}, {y}) + (fmod({x}, {y}) != 0 && ({x} < 0) != ({y} < 0) ? {y} : 0.0)",

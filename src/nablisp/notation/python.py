@@ -13,6 +13,7 @@ from typing import Any
 from ..accurate import accurate
 from ..errors import NablispError
 from ..expr import OPS, Call, Const, Expr, Num, Op, Sym, names, postorder
+from ..plan import without_logarithm
 from ..printer import brief
 from ..shapes import ROWS, ShapeEnv
 from .mangled import comment, function_name, mangled
@@ -68,13 +69,18 @@ class _Writer:
 
     def straight(self, nodes: Sequence[Expr], indent: str) -> list[str]:
         """One line for each operation, in order."""
-        lines = []
+        lines: list[str] = []
         for node in nodes:
-            if isinstance(node, Call):
+            if not isinstance(node, Call) or node in self.known:
+                continue
+            if (power := without_logarithm(node)) is not None:
+                lines += self.straight(postorder(power, known=self.known), indent)
+                self.known[node] = self.known[power]
+            else:
                 text = self.written(node)
                 self.known[node] = f"t{len(self.known) + 1}"
                 lines.append(f"{indent}{self.known[node]} = {text}")
-        return lines or [f"{indent}pass"]
+        return lines
 
     def written(self, node: Call) -> str:
         """An operation of atoms, as Python."""
