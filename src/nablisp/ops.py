@@ -320,11 +320,11 @@ _add(
            latex=r"\left\lceil {x} \right\rceil", rules=(("(ceil (ceil x))", "(ceil x)"),)),
     Op("min", "the smaller, elementwise; of one array, its smallest element", (1, None), "minimum",
        ("(where (= x y) 0.5 (max 0 (sign (- y x))))", "(where (= x y) 0.5 (max 0 (sign (- x y))))"),
-       c="{x} <= {y} || isnan({x}) ? {x} : {y}",
+       c="{x} < {y} || isnan({x}) ? {x} : {y}",
        native="min", exact=True, latex=r"\min\left({args|, }\right)", rules=(("(min x x)", "x"),)),
     Op("max", "the larger, elementwise; of one array, its largest element", (1, None), "maximum",
        ("(where (= x y) 0.5 (max 0 (sign (- x y))))", "(where (= x y) 0.5 (max 0 (sign (- y x))))"),
-       c="{x} >= {y} || isnan({x}) ? {x} : {y}",
+       c="{x} > {y} || isnan({x}) ? {x} : {y}",
        native="max", exact=True, latex=r"\max\left({args|, }\right)", rules=(("(max x x)", "x"),)),
     Op("clip", "the first, kept between the second and the third", (3, 3), "nablisp_clip",
        ("(where (and (< y x) (< x z)) 1"

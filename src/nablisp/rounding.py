@@ -398,7 +398,9 @@ def _of_arrays(op: Op, given: Sequence[Pair], options: Options) -> Pair:
             off = moved(x, off_y) + moved(off_x, y) + moved(off_x, off_y)
             whole = all(np.all(value == np.rint(value)) for value in values)
             if not (whole and np.all(size <= 2.0**53)):
-                off = off + U * values[0].shape[-1] * size
+                ends = values[:1] if op.name == "@" else values
+                terms = max([1, *(n for value in ends for n in value.shape[-1:])])
+                off = off + U * terms * size
         case "solve":
             off = _solve_error(values, offs, out)
         case "pick" | "fill":

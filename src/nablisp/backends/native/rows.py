@@ -148,9 +148,10 @@ class Block:
         for name, prefix in (("whole", "q"), ("part", "r")):
             end = Code(self.module, LANES, prefix)
             self._puts(end, values, "%j", name == "part")
+            here = values
             if len(self.columns) > FEW:  # loaded again, rather than kept while registers are scarce
-                values |= self._loads(end, "%j", name == "part")
-            new = self._joins(end, values, old)
+                here = values | self._loads(end, "%j", name == "part")
+            new = self._joins(end, here, old)
             ends.append(self._masked(end, new) if name == "part" else new)
             lines += [f"joins.{name}:", *end.lines, "br label %joined"]
         lines.append("joined:")
