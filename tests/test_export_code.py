@@ -276,6 +276,8 @@ ARRAYS = [
     "(sum (** (@ A w) 2))",
     "(sum (solve (@ A (transpose A)) w))",
     "(mean (pick (stack [m b] [b w2]) [1 0]))",
+    "(mean (pick [m b] [1 0 1]))",
+    "(+ (mean m :axis -1) (logsumexp m :axis 0))",
     "(sum (* (ref (concat A A) 1) w))",
     "(sum (sum (amax (* A m) :axis 0 :keep true) :axis -1))",
 ]

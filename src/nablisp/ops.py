@@ -569,7 +569,9 @@ _add(
        " [(0, 0)] * (np.ndim({x}) - 1) + [({before}, {after})]), -1, {axis})"),
     Op("pick", "one element per row, by class number", (2, 2), "nablisp_pick", pullback=back.pick,
        shape=sh.picked, exact=True, latex=r"{x}_{{{y}}}", example="(pick logits species)",
-       python="np.take_along_axis({x}, {y}.astype(int)[..., None], axis=-1)[..., 0]"),
+       python="np.take_along_axis("
+       "np.broadcast_to({x}, np.broadcast_shapes(np.shape({x}), np.shape({y}) + (1,))),"
+       " ({y} + np.zeros(np.shape({x})[:-1])).astype(int)[..., None], axis=-1)[..., 0]"),
     Op("one-hot", "1 at the class number, else 0, along a new last axis of this length", (1, 1),
        "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",),
        trailing=("length",),
