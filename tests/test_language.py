@@ -16,6 +16,12 @@ LINE = """
 
 # a program, and what its forms print, one line each
 VALUES: list[tuple[str, str]] = [
+    # a shape that changes reaches the formulas made before
+    (
+        "(define e (+ a 1)) (define f (* e 2)) (param a [1 2]) (shape f) (define g (sin f)) "
+        "(forget a) (shape g) (data a [1 2 3]) (shape g) (forget a) (param a 1) (shape (+ g 1))",
+        "[2]\n[]\n[(rows)]\n[]",
+    ),
     # the article's own first example
     ("(define e (+ (** x 2) (* x y))) e (d e x)", "(+ (** x 2) (* x y))\n(+ (* 2 x) y)"),
     ("(define e (+ (** x 2) (* x y))) (val e :x 2 :y 3) (val (d e x) :x 2 :y 3)", "10\n7"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,24 @@ class Parameter:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(np.shape(self.value))
+
+
+class Current(Mapping[str, Value]):
+    """The values that parameters have now, none copied."""
+
+    __slots__ = ("_parameters",)
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        self._parameters = parameters
+
+    def __getitem__(self, name: str) -> Value:
+        return self._parameters[name].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
 
 
 @dataclass(slots=True)
