@@ -17,12 +17,12 @@ from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, su
 from .forms import List, Symbol
 from .operations import array_of, simplest
 from .printer import brief
+from .scope import Scope
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
     Arguments,
     Closure,
     Formula,
-    Scope,
     Value,
     described,
     expect,

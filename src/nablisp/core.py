@@ -27,8 +27,9 @@ from .forms import Form, Keyword, List, Symbol
 from .operations import array_of, call_op
 from .printer import brief
 from .results import Result
+from .scope import Scope
 from .shapes import ROWS, is_boolean
-from .values import Arguments, Closure, Scope, Value, described, expect, kind_of
+from .values import Arguments, Closure, Value, described, expect, kind_of
 
 Row = Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]
 
@@ -79,7 +80,7 @@ def _bind(a: Arguments, target: Symbol, value: Value) -> None:
         a.session.define(target.name, value, target.span)
     else:
         _check_local(a.session, target)
-        a.scope.names[target.name] = value
+        a.scope.bind(target.name, value)
 
 
 def _source(a: Arguments) -> str:
@@ -160,7 +161,7 @@ def let(a: Arguments) -> Machine:
                     raise NablispError("name", f"let binds {name} twice", span=binding.span)
                 seen.add(name)
                 value = yield form, scope
-                scope.names[name] = value
+                scope.bind(name, value)
                 if kind_of(value) == "function":  # it sees what came before it, not what follows
                     scope = Scope({}, scope)
             case _:
