@@ -15,7 +15,7 @@ from .errors import NablispError, Span, nearest
 from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
-from .operations import array_of, simplest
+from .operations import array_of, formula_of, simplest
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
@@ -249,10 +249,7 @@ def subst(a: Arguments) -> Value:
             raise _not_inside(a, name, inside)
     new: dict[Expr, Expr] = {}
     for name, value in a.named.items():
-        try:
-            new[Sym(name)] = _formula(value, f":{name}")
-        except NablispError as error:
-            raise error.at(a.at(name)) from None
+        new[Sym(name)] = formula_of(value, f":{name}", a.at(name))
     value = simplest(a.session, substitute([root], new)[0])
     if isinstance(value, Expr):
         a.session.shape(value)
