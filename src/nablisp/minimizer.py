@@ -28,6 +28,7 @@ from .limits import Budget
 from .methods import STEEP, Bounds, Point, lbfgs, look, newton
 from .options import Options, check_loss, in_range, method_of, moving
 from .printer import brief
+from .recording import History
 from .results import Progress, Result, outcome
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
@@ -240,7 +241,8 @@ class _Search:
                     except StopIteration as stop:
                         reason = stop.value
                         break
-                    self._record(point)
+                    for name, kept in self.history.items():
+                        kept.append(self._entry(name, point))
                     point, done = following, done + 1
             with np.errstate(all="ignore"):
                 verdict = self._verdict(reason or "", first, point)
@@ -297,10 +299,9 @@ class _Search:
         """The largest entry of the gradient that is not held at a bound."""
         return float(np.abs(point.slope[self.bounds.free(point)]).max(initial=0.0))
 
-    def _record(self, point: Point) -> None:
-        for name, kept in self.history.items():
-            at = None if name == "loss" else self.surface.spans[name].start
-            kept.append(point.value if at is None else float(point.x[at]))
+    def _entry(self, name: str, point: Point) -> float:
+        """What history holds of a point."""
+        return point.value if name == "loss" else float(point.x[self.surface.spans[name].start])
 
     @cached_property
     def view(self) -> View:
@@ -362,7 +363,9 @@ class _Search:
         self, verdict: _Verdict, first: Point, point: Point, done: int, seconds: float
     ) -> Result:
         surface = self.surface
-        self._record(point)
+        history = {
+            n: [np.array([*h[:done], self._entry(n, point)])] for n, h in self.history.items()
+        }
         steep = np.abs(point.slope) == STEEP
         slope = np.where(steep, np.copysign(inf, point.slope), point.slope + 0.0)
         with np.errstate(all="ignore"):
@@ -377,7 +380,7 @@ class _Search:
             surface.values(slope),
             done,
             seconds,
-            {name: np.array(kept) for name, kept in self.history.items()},
+            History(history, done),
             self.ran or self.by or "lbfgs",
             verdict.remarks,
             why=f"{self.word} gives no standard errors",

@@ -46,6 +46,8 @@ class Ran:
     records: dict[str, Any]
     stop: str | None
     steps: int
+    every: int = 1
+    """steps from one record to the next"""
 
 
 class Stepper(Protocol):
