@@ -15,7 +15,7 @@ from .errors import NablispError, Span, nearest
 from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
-from .operations import array_of, formula_of, simplest
+from .operations import array_of, call_op, formula_of, simplest
 from .printer import brief
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
@@ -200,10 +200,10 @@ def jacobian(a: Arguments) -> Value:
         return _rows(a, diff.jacobian(root.args, by, shapes))
     columns = [_found(a, diff.derivative(root, symbol, shapes)) for symbol in by]
     if any(isinstance(c, Expr) for c in columns):
-        nodes = tuple(as_expr(column) for column in columns)
-        node = Call(OPS["stack"], nodes, (("axis", -1),))
-        a.session.shape(node)
-        return node
+        if sh.same_rows([a.session.shape(as_expr(column)) for column in columns]):
+            return array_of(a.session, columns)
+        last = {"axis": len(a.session.shape(root))}
+        return call_op(a.session, OPS["stack"], columns, last)
     return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float64)
 
 

@@ -3,7 +3,7 @@
     python tests/fuzz/run.py --inputs 1000000 --workers 2 --seed 1
 
 Input number i is a function of the seed and i. Each worker is a process of its own, in a folder of
-its own, with a bounded memory; an input that does not end within HANG seconds, or that ends the
+its own, with a bounded memory; an input that does not end within --hang seconds, or that ends the
 process, counts as a hang, and the worker begins anew behind it. Status 1 where anything was found.
 """
 
@@ -31,12 +31,10 @@ from typing import Any
 import texts
 from oracle import Bench, Broken, check_data, check_text
 
-HANG = 30.0
-"""Seconds that no input takes, however busy the machine."""
 TOGETHER = 40
 """Inputs that share a session."""
 MEMORY = 6 * 2**30
-SHARES = {"bytes": 0.2, "programs": 0.42, "mutated": 0.33, "data": 0.05}
+SHARES = {"bytes": 0.25, "programs": 0.35, "mutated": 0.35, "data": 0.05}
 PATIENCE = 20.0
 """Seconds spent on finding a smaller input that breaks in the same way."""
 
@@ -53,7 +51,8 @@ def check(content: Any, bench: Bench) -> None:
     if isinstance(content, str):
         check_text(content, bench)
     else:
-        check_data(*content, bench)
+        name, data = content
+        check_data(name, data, bench)
 
 
 # ---- what is found -------------------------------------------------------------------------------
@@ -126,7 +125,7 @@ def work(options: argparse.Namespace, worker: int, start: int, folder: str, plac
         for number in range(start, options.inputs, options.workers):
             place[worker] = number
             kind, content = input_of(options.seed, number, options.kind)
-            faulthandler.dump_traceback_later(HANG, exit=True, file=dump)
+            faulthandler.dump_traceback_later(options.hang, exit=True, file=dump)
             if len(together) == TOGETHER:
                 bench.begin()
                 together.clear()
@@ -139,7 +138,7 @@ def work(options: argparse.Namespace, worker: int, start: int, folder: str, plac
                 what = {"how": how, "number": number, "count": 1}
                 if how not in known:
                     known.add(how)
-                    faulthandler.dump_traceback_later(20 * HANG, exit=True, file=dump)
+                    faulthandler.cancel_dump_traceback_later()
                     what["contents"] = [_shown(c) for c in reduced(together, how)]
                     what["traceback"] = "".join(traceback.format_exception(error)[-6:])
                 print(json.dumps(what), file=file, flush=True)
@@ -202,6 +201,7 @@ def main() -> int:
     add("--workers", type=int, default=2)
     add("--seed", type=int, default=0)
     add("--kind", choices=["all", *SHARES], default="all")
+    add("--hang", type=float, default=30, help="seconds that no input takes on a busy machine")
     add("--number", type=int, help="try this input alone, and show what it is")
     options = parser.parse_args()
     if options.number is not None:

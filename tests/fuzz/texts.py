@@ -100,16 +100,24 @@ GRAMMAR: dict[str, Sequence[str]] = {
         "<names> <generic>",
     ],
     "names": [
+        "",
+        "(params <param> <param>) (data x [1 2])",
+        "<declared> <defined>",
+        "<declared> <defined>",
+        "(params m b) (param v <vec>) (param W (normal 3 3)) (data x [1 2 3]) (data y (* 2 x)) "
+        "(data k [0 1 2]) (data X [x y k])",
+        "(params m b) (data x [1 2 3 4]) (data y [2 4 6.5 7]) <result>",
+    ],
+    "declared": [
         "(params m (b <number>) (v [<number> 0.5 -1.2]) (W [[1 0.5 0] [0.2 2 1] [<number> 1 3]])) "
         "(data x [-2 3 0.5 <number>]) (data y [1 2 <number> 4]) (data k [0 2 1 2]) "
-        "(data X [[1 2 3] [4 5 7] [2 0 1] [1 1 <number>]]) (define (f z) <num>) "
-        "(define (g z w) <num>) (define e <num>)",
-        "(params m b (v [1 2 3])) (param W (normal 3 3)) (data x [1 2 3]) (data y (* 2 x)) "
-        "(data k [0 1 2]) (data X [x y k]) (define (f z) (* z z)) (define (g z w) (+ z w)) "
-        "(define e (mse (+ (* m x) b) y)) (define r (train e :lr 0.01 :steps 3))",
-        "(params m b) (data x [1 2 3 4]) (data y [2 4 6.5 7]) (define r (fit y (+ (* m x) b)))",
-        "(params <param> <param>) (data x [1 2])",
-        "",
+        "(data X [[1 2 3] [4 5 7] [2 0 1] [1 1 <number>]])",
+    ],
+    "defined": ["(define e <num>)", "(define (f z) <num>) (define (g z w) <num>)", "<result>"],
+    "result": [
+        "(define r (train (mse (+ (* m x) b) y) :lr 0.01 :steps 3))",
+        "(define r (fit y (+ (* m x) b)))",
+        "(define r (minimize (mse (+ (* m x) b) y) :steps 3))",
     ],
     "form": [
         "<num>",
@@ -118,7 +126,7 @@ GRAMMAR: dict[str, Sequence[str]] = {
         "<mat>",
         "<bool>",
         "<run>",
-        "<run>",
+        "<bind>",
         "<bind>",
         "<tool>",
         "<num>",
@@ -187,7 +195,7 @@ GRAMMAR: dict[str, Sequence[str]] = {
     "train-option": _options("train"),
     "fit-option": _options("fit"),
     "minimize-option": _options("minimize"),
-    "plot-option": [":over (x <number> <number>)", ":over (a -1 1)", ":log true", ":title <string>"],
+    "plot-option": [":over (x <number> <number>)", ":over (a -1 1)", ":log true", ":title <any>"],
     "run": ["(train <loss> :lr <rate> :steps <small>)", "(train <loss> <train-option> :steps 3)",
             "(train <loss> :steps 4 <train-option> <train-option>)",
             "(train <loss> :by <method> :steps 3 :lr 0.01)", "(train <num> :steps 2)",
@@ -210,8 +218,9 @@ GRAMMAR: dict[str, Sequence[str]] = {
              "(latex <num>)", "(export <num> :to <to> :grad true)", "(export <col> :to <to>)",
              "(export <loss> :to c :grad true :name <name>)", "(plot <num> <plot-option>)",
              "(plot <col> <col>)", "(assert <truth> <string>)", "(assert (= <num> <num>))",
-             "(hessian <num> <name>)", "(grad <loss>)", "(jacobian [<num> <loss>])", '(load "a.gd")',
-             '(save "a.gd")', '(data "points.csv")', '(data "points.csv" x y :missing drop)'],
+             "(hessian <num> <name>)", "(grad <loss>)", "(jacobian [<num> <loss>])",
+             '(load "a.gd")', '(save "a.gd")', '(data "points.csv")',
+             '(data "points.csv" x y :missing drop)'],
     "any": ["<num>", "<col>", "<vec>", "<mat>", "<rows>", "<bool>", "<function>", "<string>",
             "<name>", ":a", "()", "[]", "(<any> <any>)", "[<any> <any>]", "<loss>", "<number>",
             "<form>", "(<name> <any>)"],
@@ -219,7 +228,7 @@ GRAMMAR: dict[str, Sequence[str]] = {
 }  # fmt: skip
 """By name, what it may be; `<name>` stands for any of these."""
 
-_HOLE = re.compile(r"<([a-z][a-z0-9-]*)>")
+HOLE = re.compile(r"<([a-z][a-z0-9-]*)>")
 _CHOICES = [name for name in GRAMMAR if len(GRAMMAR[name]) > 5]
 
 
@@ -235,7 +244,7 @@ def _heights() -> dict[str, int]:
 
 
 def _height(heights: dict[str, int]) -> Callable[[str], int]:
-    return lambda text: max((heights[hole] for hole in _HOLE.findall(text)), default=0)
+    return lambda text: max((heights[hole] for hole in HOLE.findall(text)), default=0)
 
 
 @cache
@@ -253,14 +262,30 @@ def program(by: random.Random, start: str = "program", depth: int = 6) -> str:
         if by.random() < 0.03:
             name = by.choice(_CHOICES)
         text = by.choice(GRAMMAR[name] if left > 0 else _shallow(name))
-        return _HOLE.sub(lambda hole: filled(hole[1], left - 1), text)
+        return HOLE.sub(lambda hole: filled(hole[1], left - 1), text)
 
     return filled(start, by.randint(2, depth))
 
 
+class FromBytes(random.Random):
+    """Choices that bytes make, for a fuzzer that knows bytes only; behind their end the first."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(0)
+        self.rest = data
+
+    def getrandbits(self, k: int, /) -> int:
+        size = (k + 7) // 8
+        part, self.rest = self.rest[:size], self.rest[size:]
+        return int.from_bytes(part.ljust(size, b"\0")) >> (8 * size - k)
+
+    def random(self) -> float:
+        return self.getrandbits(16) / 2**16
+
+
 # ---- noise ---------------------------------------------------------------------------------------
 
-_SIGNS = "()[]()[]\"\";:\\ \n\t\r0123456789+-*/<>=!?_%&^~.@abcdefxyz"
+_SIGNS = '()[]()[]"";:\\ \n\t\r0123456789+-*/<>=!?_%&^~.@abcdefxyz'
 _STRANGE = (
     "\ufeff\u200b\u202e\u2066\u0301\u0000\u001b\u007f\u0085\u00a0\u2028\ud800\udfff∇σ²×−√∞é"
     "\u1100\u1161ﬁ𝛼😀\U000e0100\U0010ffff{}'`,|#$"
@@ -283,7 +308,7 @@ _TOKEN = re.compile(r'\s+|;[^\n]*|"(?:[^"\\]|\\.)*"?|[()\[\]]|[^\s()\[\];"]+')
 
 @cache
 def corpus() -> list[str]:
-    """Programs that people wrote: examples, blocks of the documents, the prelude, those of tests."""
+    """Programs that people wrote: examples, the prelude, those in documents and tests."""
     paths = [*ROOT.glob("examples/*.gd"), *ROOT.glob("src/nablisp/*.gd")]
     found = [path.read_text("utf-8") for path in sorted(paths)]
     for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))):
@@ -368,7 +393,7 @@ def _dropped(tokens: Tokens, by: random.Random) -> Tokens:
 
 def _doubled(tokens: Tokens, by: random.Random) -> Tokens:
     start, end = _list(tokens, by)
-    return tokens[:end] + [" "] + tokens[start:end] + tokens[end:]
+    return [*tokens[:end], " ", *tokens[start:end], *tokens[end:]]
 
 
 def _without_list(tokens: Tokens, by: random.Random) -> Tokens:
@@ -425,11 +450,11 @@ def tables() -> list[tuple[str, bytes]]:
 
     columns = {"x": np.arange(4.0), "y": np.array([1.5, -2, 0, 7]), "k": np.arange(4) % 2}
     table = pa.table({**columns, "s": ["a", "b", None, "a"], "t": [True, False, True, None]})
-    csv = "x,y,k,s\n1,2.5,0,a\n-3,1e-3,1,b\n,NA,0,\"a,\"\"b\"\n0x1, 4 ,inf,é\n".encode()
+    csv = 'x,y,k,s\n1,2.5,0,a\n-3,1e-3,1,b\n,NA,0,"a,""b"\n0x1, 4 ,inf,é\n'.encode()
     plain = b"x,y\n1,2\n3,4\n5,6.5\n"
     found = [("a.csv", csv), ("b.csv", plain), ("c.tsv", plain.replace(b",", b"\t"))]
-    for name, value in (("d.npy", columns["x"]), ("e.npy", np.eye(3)),
-                        ("f.npy", np.array([(1, 2.0)], dtype=[("x", "i4"), ("y", "f8")]))):  # fmt: skip
+    structured = np.array([(1, 2.0)], dtype=[("x", "i4"), ("y", "f8")])
+    for name, value in (("d.npy", columns["x"]), ("e.npy", np.eye(3)), ("f.npy", structured)):
         file = io.BytesIO()
         np.save(file, value)
         found.append((name, file.getvalue()))
