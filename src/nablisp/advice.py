@@ -266,7 +266,8 @@ def _of_whole(surface: Surface, x: Vector) -> Facts | None:
     values = np.linalg.eigvalsh(matrix)
     heights = {n: _height(matrix[span, span]) for n, span in surface.spans.items()}
     scale = _scale(surface, heights, lambda: np.abs(matrix).sum(axis=1))
-    scaled = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(scale, scale)))
+    roots = np.sqrt(scale)  # of each, for their products may underflow
+    scaled = np.linalg.eigvalsh(matrix / np.outer(roots, roots))
     ends = float(scaled[0]), float(scaled[-1])
     what = nature(matrix, surface.labels)
     words = {"saddle": f"the loss curves down along {what.along}", "minimum": ""}

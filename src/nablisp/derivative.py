@@ -165,7 +165,7 @@ def sweep(g: Graph, seeds: dict[int, int], wrt: Sequence[int]) -> dict[int, int]
         elif op.pullback is not None:
             adjoints = op.pullback(g, _guarded(g, adjoint, live), i)
             backs = [None if a is None else (a, None) for a in adjoints]
-        elif op is ADD or (op.arity[1] is None and len(args) > 2):
+        elif op is ADD or (op.arity[1] is None and op.slope_steps and len(args) > 2):
             backs = _folded(g, op, adjoint, live, args)
         else:
             backs = [

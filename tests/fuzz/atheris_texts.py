@@ -1,10 +1,11 @@
 """Fuzzing guided by coverage: atheris looks for bytes that reach new lines of nablisp.
 
     pip install nablisp[fuzz]
-    python tests/fuzz/atheris_texts.py -max_total_time=300 FOLDER
+    python tests/fuzz/atheris_texts.py -len_control=0 -max_len=600 -max_total_time=300 FOLDER
 
-FOLDER keeps the inputs that reached something new. The first byte says what the others are: a text,
-or the choices that make a program of the grammar, or a mutant. It stops at the first failure.
+FOLDER keeps the inputs that reached something new; where it is empty, it begins with the programs
+of the corpus. The first byte says what the others are: a text, or the choices that make a program
+of the grammar, or a mutant. It stops at the first failure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import atheris
@@ -43,5 +45,10 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("error")
+    for folder in [Path(argument) for argument in sys.argv[1:] if not argument.startswith("-")]:
+        if not any(folder.iterdir()):
+            for i, text in enumerate(texts.corpus()):
+                (folder / f"{i}.gd").write_bytes(b"t" + text.encode("utf-8", "surrogateescape"))
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

@@ -61,6 +61,8 @@ LIMITS = replace(
     bytes=2**24,
     work=1e7,
 )
+LONG = 100_000
+"""Characters of a saved session that is not run again: it would take long."""
 LARGE = 10_000
 """Elements of an array that is not made into JSON: that is for shells, and has no clock."""
 LATE = 1.0
@@ -166,23 +168,18 @@ def by_reading(text: str, bench: Bench) -> None:
         forms = read(text)
     except NablispError as error:
         check_own(error, text)
-        forms = []
-        found, mistakes = recovered(text)
+        mistakes = recovered(text)[1]
         hold(bool(mistakes), "nothing wrong with a text that does not read")
         for mistake, _ in mistakes:
             check_own(mistake, text)
-    else:
-        found = forms
-        hold(repr(recovered(text)) == repr((forms, [])), "recovered differs from read")
-    again = " ".join(map(printed, found))
-    hold(same_forms(read(again), found), "forms read back as others", again)
-    for form in found[-3:] if found is forms else ():
+        return
+    hold(repr(recovered(text)) == repr((forms, [])), "recovered differs from read")
+    again = " ".join(map(printed, forms))
+    hold(same_forms(read(again), forms), "forms read back as others", again)
+    for form in forms[-3:]:
         assert form.span is not None
-        hold(
-            same_forms(read(form.span.text), [form]),
-            "the text of a span reads as another form",
-            form,
-        )
+        own = read(form.span.text)
+        hold(same_forms(own, [form]), "the text of a span reads as another form", form)
 
 
 def same_forms(some: list[Form], others: list[Form]) -> bool:
@@ -353,7 +350,7 @@ def from_python(value: Expr, inside: list[str]) -> None:
 def by_checking(text: str, bench: Bench) -> None:
     """`nablisp check` says problems that have a place, in the order of the text."""
     with in_time("check", 2 * SECONDS):
-        found = problems(text, root=None, limits=LIMITS)
+        found = problems(text, root=bench.root, limits=LIMITS)
     for error in found:
         check_own(error, text)
     places = [error.span.start for error in found if error.span]
@@ -426,8 +423,10 @@ def by_saving(text: str, bench: Bench) -> None:
                 session.value_of(form)
     session.fits = None  # it is run again, and moves
     saved = _without_remarks(script(session))
+    if len(saved) > LONG:
+        return
     other = fresh(None)
-    other.budget = type(other.budget)(replace(LIMITS, seconds=5, source=1e8, nodes=1e6))
+    other.budget = type(other.budget)(replace(LIMITS, seconds=5, source=2 * LONG))
     try:
         other.run(saved)
     except NablispError as error:

@@ -34,7 +34,7 @@ from oracle import Bench, Broken, check_data, check_text
 TOGETHER = 40
 """Inputs that share a session."""
 MEMORY = 6 * 2**30
-SHARES = {"bytes": 0.25, "programs": 0.35, "mutated": 0.35, "data": 0.05}
+SHARES = {"bytes": 0.3, "programs": 0.25, "mutated": 0.4, "data": 0.05}
 PATIENCE = 20.0
 """Seconds spent on finding a smaller input that breaks in the same way."""
 
@@ -171,7 +171,7 @@ def campaign(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     read = [0] * options.workers
     began = told = time.monotonic()
     while running:
-        time.sleep(0.2)
+        time.sleep(0.5)
         for worker, process in list(running.items()):
             ended = not process.is_alive()
             found = Path(folder) / f"found-{worker}"
@@ -191,7 +191,7 @@ def campaign(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 started(worker, number + options.workers)
         if time.monotonic() - told > 60:
             told = time.monotonic()
-            print(f"… {max(place)} after {told - began:.0f} s", file=sys.stderr, flush=True)
+            print(f"… {max(place)} after {told - began:.0f} s", flush=True)
 
 
 def main() -> int:

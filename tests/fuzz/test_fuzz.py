@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nablisp import NablispError, Session, gradient, parse
+from nablisp import compile as compile_formula
 from nablisp.elaborate import FUNCTIONS, SPECIAL
 from nablisp.errors import Source, Span
 from nablisp.expr import OPS
@@ -59,6 +60,7 @@ CORPUS = [
     ("nan [nan inf]", "[nan inf]"),
     ("(define (f z) (f z)) (f 1)", "limit"),
     ("(params m) (data x [1 2 1e300]) (kind (predict (fit x (+ m 1))))", '"result"'),
+    ("(grad (and (> x 0) (> x 1) (> x 2)) x)", "0"),
     ("(jacobian (* a [1 2]) a b)", "[[1 0]\n [2 0]]"),
     ("(jacobian (* a a [1 2]) a b)", "(stack (* 2 a [1 2]) [0 0] :axis 1)"),
 ]
@@ -121,6 +123,11 @@ def test_the_long_command(options: str, status: int, said: str) -> None:
     command = [sys.executable, run.__file__, *options.split()]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, said in ran.stdout) == (status, True), ran.stdout + ran.stderr
+
+
+def test_rows_without_columns() -> None:
+    with pytest.raises(NablispError, match="there are no columns"):
+        compile_formula(parse("(* x (rows))"), ["x"])
 
 
 def test_a_gradient_by_nothing() -> None:

@@ -259,7 +259,7 @@ def program(by: random.Random, start: str = "program", depth: int = 6) -> str:
     """A program of the grammar; one hole in thirty holds what does not belong there."""
 
     def filled(name: str, left: int) -> str:
-        if by.random() < 0.03:
+        if left > 0 and by.random() < 0.03:
             name = by.choice(_CHOICES)
         text = by.choice(GRAMMAR[name] if left > 0 else _shallow(name))
         return HOLE.sub(lambda hole: filled(hole[1], left - 1), text)
