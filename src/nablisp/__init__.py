@@ -148,5 +148,7 @@ def compile(  # noqa: A001  # the field's word
     for what native does not know.
     """
     from .compiled import function
+    from .options import in_range
 
+    threads = None if threads is None else in_range("threads", threads, "threads")
     return function(e, names, backend, threads)

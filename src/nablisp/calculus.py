@@ -11,7 +11,7 @@ import numpy as np
 from . import derivative as diff
 from . import shapes as sh
 from .elaborate import Application, Machine, form_row
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant, nearest
 from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
@@ -257,14 +257,11 @@ def subst(a: Arguments) -> Value:
 
 
 def _not_inside(a: Arguments, name: str, inside: Iterable[str]) -> NablispError:
-    close = nearest(name, inside)
     return NablispError(
         "keyword",
         f"there is no {name} in this formula",
         span=a.key(name),
-        hint=f"did you mean :{close}?"
-        if close
-        else f"its names are {', '.join(inside)}"
+        hint=meant(name, inside, f"its names are {', '.join(inside)}", mark=":")
         if inside
         else "it has no names",
     )
@@ -371,7 +368,6 @@ def define_derivative(a: Arguments) -> Machine:
         means=means,
         partials=(slope,),
         exact=all(node.op.exact for node in postorder(means) if isinstance(node, Call)),
-        latex=rf"\operatorname{{{{{name}}}}}\left({{x}}\right)",
     )
     a.session.define(name, row, target.span, quiet=True)
     return None

@@ -22,11 +22,14 @@ from .commands import (
     INTERRUPTED,
     MISTAKE,
     WRONG_USE,
+    Parser,
     decoded,
     os_words,
+    say,
     wrong_use,
 )
-from .errors import NablispError, Source, Span, draw, visible
+from .commands import note as note_aloud
+from .errors import NablispError, Source, Span, draw
 from .forms import Symbol
 
 COMMANDS = {
@@ -84,7 +87,7 @@ def _drop_output() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=98),
         description="A little Lisp for gradient descent.",
@@ -151,7 +154,7 @@ def _run(given: list[str]) -> int:
 def _session(options: argparse.Namespace) -> Any:
     from .session import Session
 
-    note = (lambda line: None) if options.quiet else _note
+    note = (lambda line: None) if options.quiet else note_aloud
     session = Session(
         root=Path.cwd(),
         seed=options.seed,
@@ -172,10 +175,6 @@ def _watching(color: str, asked: bool) -> Any:
     from .shown import wants_color
 
     return watching(asked, sys.stderr, wants_color(color, sys.stderr))
-
-
-def _note(line: str) -> None:
-    print(f"note: {visible(line)}", file=sys.stderr)
 
 
 def _sources(
@@ -251,7 +250,7 @@ class _Shell:
         elif isinstance(value, Figure | Movie):
             show_picture(value, sys.stdout, wants_color(self.color, sys.stdout))
         else:
-            _print(self.session.text(value))
+            say(self.session.text(value))
 
     def fail(self, error: NablispError) -> None:
         from .shown import error_object, painted, wants_color
@@ -267,15 +266,10 @@ class _Shell:
         if self.json:
             self._object({"kind": "output", "text": line})
         else:
-            _print(line)
+            say(line)
 
     @staticmethod
     def _object(found: dict[str, Any]) -> None:
         import json
 
         print(json.dumps(found, allow_nan=False), flush=True)
-
-
-def _print(text: str) -> None:
-    """Text to standard output; on a terminal with its control characters escaped."""
-    print(visible(text) if sys.stdout.isatty() else text, flush=True)

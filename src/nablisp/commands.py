@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import NablispError, Source, Span, visible
 
 FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
 
 
+class Parser(argparse.ArgumentParser):
+    """Arguments of a command; what it says of them is safe on a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message, ""))
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Text to standard output; on a terminal with its control characters escaped."""
+    print(visible(text) if sys.stdout.isatty() else text, end=end, flush=True)
+
+
+def note(line: str) -> None:
+    """A remark, to standard error."""
+    print(f"note: {visible(line)}", file=sys.stderr)
+
+
 def wrong_use(message: str) -> int:
     """Say what is wrong with the command itself; its status."""
-    print(f"error: {visible(message)}", file=sys.stderr)
+    print(f"error: {visible(message, '')}", file=sys.stderr)
     return WRONG_USE
 
 

@@ -21,7 +21,7 @@ from .elaborate import (
     _sequence,
     form_row,
 )
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
 from .operations import array_of, call_op
@@ -55,7 +55,7 @@ def define(a: Arguments) -> Any:
                 )
             return _define_value(a, target, body[0])
         case List((Symbol(name) as head, *parameters)):
-            names = _names_of(parameters, name)
+            names = _names_of(a.session, parameters, name)
             _bind(a, head, Closure(name, names, tuple(body), a.scope, "", _source(a)))
             return None
     raise NablispError(
@@ -78,7 +78,7 @@ def _bind(a: Arguments, target: Symbol, value: Value) -> None:
     if a.scope is None:
         a.session.define(target.name, value, target.span)
     else:
-        _refuse_constant(target)
+        _check_local(a.session, target)
         a.scope.names[target.name] = value
 
 
@@ -86,14 +86,16 @@ def _source(a: Arguments) -> str:
     return a.form.span.text if a.form.span else ""
 
 
-def _refuse_constant(target: Symbol) -> None:
+def _check_local(session: Any, target: Symbol) -> None:
+    """Refuse to bind a constant inside a function or `let`; remark on a name like another."""
+    session.meet(target.name)
     if target.name in CONSTANTS:
         raise NablispError(
             "name", f"{target.name} is a constant", span=target.span, hint="choose another name"
         )
 
 
-def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
+def _names_of(session: Any, forms: Sequence[Form], owner: str) -> tuple[str, ...]:
     """Argument names: symbols, each once."""
     found: dict[str, None] = {}
     for form in forms:
@@ -105,7 +107,7 @@ def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
             raise NablispError(
                 "name", f"{owner} has two arguments called {form.name}", span=form.span
             )
-        _refuse_constant(form)
+        _check_local(session, form)
         found[form.name] = None
     return tuple(found)
 
@@ -127,7 +129,9 @@ def lambda_(a: Arguments) -> Value:
             span=names.span,
             hint=SPECIAL["lambda"].signature,
         )
-    return Closure("", _names_of(names.items, "lambda"), tuple(body), a.scope, "", _source(a))
+    return Closure(
+        "", _names_of(a.session, names.items, "lambda"), tuple(body), a.scope, "", _source(a)
+    )
 
 
 @form_row(
@@ -151,7 +155,7 @@ def let(a: Arguments) -> Machine:
     for binding in bindings.items:
         match binding:
             case List((Symbol(name) as target, form)):
-                _refuse_constant(target)
+                _check_local(a.session, target)
                 if name in seen:
                     raise NablispError("name", f"let binds {name} twice", span=binding.span)
                 seen.add(name)
@@ -487,13 +491,12 @@ def get(a: Arguments) -> Machine:
         )
     found = parts()
     if key.name not in found:
-        close = nearest(key.name, found)
         has = ", ".join(f":{name}" for name in found)
         raise NablispError(
             "keyword",
             f"this result has no part :{key.name}",
             span=key.span,
-            hint=f"did you mean :{close}?" if close else f"it has {has}",
+            hint=meant(key.name, found, f"it has {has}", mark=":"),
         )
     return found[key.name]
 

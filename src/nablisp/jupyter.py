@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .commands import note
 from .data import as_columns
 from .errors import NablispError, draw, visible
 from .session import Session
@@ -96,7 +96,7 @@ class Notebook:
 
 
 def _session() -> Session:
-    session = Session(note=lambda line: print(f"note: {visible(line)}", file=sys.stderr))
+    session = Session(note=note)
     session.watches = True  # for pictures of what moved
     return session
 

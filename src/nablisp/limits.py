@@ -23,9 +23,13 @@ from .errors import NablispError
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Forms and nodes make no cycles; the collector, looking for them, would double the time."""
+    """Forms and nodes make no cycles; the collector, looking for them, would double the time.
+
+    Only who finds it on turns it off, and on again: so of several threads the last leaves it on.
+    """
     on = gc.isenabled()
-    gc.disable()
+    if on:
+        gc.disable()
     try:
         yield
     finally:

@@ -22,11 +22,12 @@ from .columns import Columns
 from .curvature import Nature
 from .ending import Ending
 from .errors import NablispError
-from .evaluate import ROWS, as_value
+from .evaluate import ROWS
 from .expr import Expr, Sym, as_expr, asked, names, substitute
+from .fit_options import bounds_of, check_bounds
 from .limits import Budget
 from .methods import STEEP, Bounds, Point, lbfgs, look, newton
-from .options import Options, check_loss, in_range, method_of, moving
+from .options import Options, check_loss, in_range, method_of, moving, several, starts_of
 from .printer import brief
 from .recording import History
 from .results import Progress, Result, outcome
@@ -93,14 +94,13 @@ def minimize(
     }
     options = Options(
         by=by,
-        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
-        until=None if until is None else as_expr(until),
-        bounds=dict(bounds or {}),
+        wrt=several(wrt, "wrt"),
+        until=None if until is None else asked(until),
+        bounds=bounds_of(bounds or {}),
         backend=backend,
         **numbers,
     )
-    values = {name: as_value(value, name) for name, value in start.items()}
-    return outcome(minimizing(asked(e), values, columns, options))
+    return outcome(minimizing(asked(e), starts_of(start), columns, options))
 
 
 def minimizing(
@@ -173,11 +173,12 @@ class _Search:
                 self.surface.vector({n: none if v is None else v for n, v in ends.items()})
             )
         low, high = sides
+        check_bounds(self.options.bounds)
         for label, x, a, b in zip(self.surface.labels, self.start, low, high, strict=True):
             if not a <= x <= b:
-                raise NablispError(
-                    "value", f"{label} starts at {brief(float(x))}, outside its bounds"
-                )
+                where = f"{label} starts at {brief(float(x))}, outside its bounds"
+                hint = f"it may go from {brief(float(a))} to {brief(float(b))}"
+                raise NablispError("value", where, hint=hint)
         return Bounds(low, high)
 
     def _condition(self, params: Mapping[str, Any], columns: Columns) -> Any:

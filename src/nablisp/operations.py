@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import shapes as sh
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .evaluate import apply
 from .expr import (
     EXACT,
@@ -290,13 +290,12 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
 def unknown_keyword(
     name: str, owner: str, known: Sequence[str], span: Span | None = None
 ) -> NablispError:
-    close = nearest(name, known)
     takes = ", ".join(f":{k}" for k in known) if known else "no keywords"
     return NablispError(
         "keyword",
         f"{owner} has no keyword :{name}",
         span=span,
-        hint=f"did you mean :{close}?" if close else f"{owner} takes {takes}",
+        hint=meant(name, known, f"{owner} takes {takes}", mark=":"),
     )
 
 

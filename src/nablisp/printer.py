@@ -87,6 +87,11 @@ def _pieces(value: Any) -> Iterable[str]:
     return (summary,)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """The shortest text that reads back as the same number."""
     if value == math.pi:

@@ -14,8 +14,8 @@ from .elaborate import SPECIAL, Machine, form_row
 from .errors import NablispError, Span
 from .expr import Expr, as_expr, names
 from .forms import Array, Form, List, Number, String, Symbol
-from .optimizers import METHODS, OPTIMIZERS, SCHEDULES
-from .options import RANGES, Options, in_range
+from .optimizers import METHODS, OPTIMIZERS
+from .options import RANGES, Options, in_range, no_rule
 from .printer import brief
 from .results import Progress, Result
 from .shapes import is_boolean
@@ -360,8 +360,7 @@ def _schedule(a: Arguments, form: Form) -> Machine:
                 value = expect((yield item, a.scope), ("number",), f"a number of {kind}", item.span)
                 found.append(float(value))
             return kind, tuple(found)
-    signatures = ", ".join(signature for signature, _ in SCHEDULES.values())
-    raise NablispError("syntax", ":schedule takes a rule", span=form.span, hint=signatures)
+    raise no_rule().at(form.span)
 
 
 def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = False) -> Result:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,13 +15,15 @@ import numpy as np
 from . import calculus, core, drawing, exporting, fitting, minimizing, reporting, running, tools
 from . import data as table
 from .accurate import accurate
+from .backends import check_name
 from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant, visible
 from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
 from .limits import Budget, Limits
+from .looks import Looks
 from .options import in_range
 from .printer import text as print_text
 from .reader import read
@@ -41,6 +44,9 @@ class Session:
     decides every random number. `write` receives what `print` writes, `note` remarks about the
     program; both take one line of text.
 
+    Sessions share nothing: each thread may have its own. One that runs something refuses other
+    threads meanwhile, by a NablispError "busy".
+
     >>> s = Session()
     >>> s.run("(params m b) (d (* m x) m)")
     x
@@ -60,11 +66,13 @@ class Session:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
         self.seed = in_range("seed", seed, "seed")
+        if backend is not None:
+            check_name(backend)
         self.backend = backend
         self.threads = None if threads is None else in_range("threads", threads, "threads")
         self.explain = 0
         """1: runs say which backend ran and how fast; 2: they show the compiled step"""
-        self.write = write or print
+        self.write: Callable[[str], None] = write or _print
         self.note: Callable[[str], None] = note or (lambda line: None)
         self.script = ""
         """the name of the script that is run, in its own folder; checkpoints hold it"""
@@ -91,6 +99,7 @@ class Session:
         """what names mean whatever the program says"""
         self.results: Mapping[str, Value] = {}
         """what a shell has shown, under names that everything declared comes before"""
+        self.looks = Looks()
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
@@ -98,6 +107,14 @@ class Session:
         self._most = 100_000
         self._prelude: dict[str, Value] | None = None
         self._drawn = 0
+        self._used = RLock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise NablispError(
+            "type",
+            "a session cannot be copied or sent to another process",
+            hint='(save "fit.gd") writes it as a script, which another session runs',
+        )
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -108,23 +125,44 @@ class Session:
         `open_data` gives. Raises NablispError for every mistake in the program, and leaves what
         came before it in place.
         """
-        if data is not None:
-            self.declare_columns(table.as_columns(data, budget=self.budget))
-        value = None
-        for _, found in self.values(text, name=name):
-            value = found
-        return value
+        with self._alone():
+            if data is not None:
+                self.declare_columns(table.as_columns(data, budget=self.budget))
+            value = None
+            for _, found in self.values(text, name=name):
+                value = found
+            return value
 
     def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
-        """The forms of a program, each with its value, as they are run."""
-        self.budget.restart()
-        for form in read(text, name=name, budget=self.budget):
+        """The forms of a program, each with its value, as they are run.
+
+        Between two of them the session is free for others.
+        """
+        with self._alone():
+            self.budget.restart()
+            forms = read(text, name=name, budget=self.budget)
+        for form in forms:
             yield form, self.value_of(form)
 
     def value_of(self, form: Form) -> Value:
         """The value of one form."""
-        self._memo.clear()
-        return run(self, form)
+        with self._alone():
+            self._memo.clear()
+            return run(self, form)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While the block runs, no other thread evaluates here; a callback of it may."""
+        if not self._used.acquire(blocking=False):
+            raise NablispError(
+                "busy",
+                "this session is running something in another thread",
+                hint="give each thread a session of its own, or wait for the other",
+            )
+        try:
+            yield
+        finally:
+            self._used.release()
 
     # ---- names -----------------------------------------------------------------------------------
 
@@ -165,8 +203,15 @@ class Session:
             self.note(f"{name} was redefined; expressions made before keep its old meaning")
         self.definitions[name] = value
 
+    def meet(self, name: str) -> None:
+        """Remark on a name that looks like another, which is declared, built in or was met."""
+        known = self.looks.remark(name, lambda n: n in SPECIAL or self.find(n) is not None)
+        if known:
+            self.note(known)
+
     def refuse(self, name: str, span: Span | None, kind: str) -> None:
         """NablispError "name" if a name cannot be declared as this kind of thing."""
+        self.meet(name)
         if (
             name in CONSTANTS
             or name in OPS
@@ -213,6 +258,7 @@ class Session:
                 )
         self.columns.add(new)
         for name in new:
+            self.meet(name)  # all are known now
             self._shaped(name, ("rows", *new.shape_of(name)[1:]))
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
@@ -243,12 +289,11 @@ class Session:
                 self._shapes = None
                 self._memo.clear()
                 return
-        close = nearest(name, [*self.definitions, *self.parameters, *self.columns])
         raise NablispError(
             "unbound-name",
             f"{name} is not declared",
             span=span,
-            hint=f"did you mean {close}?" if close else "",
+            hint=meant(name, [*self.definitions, *self.parameters, *self.columns]),
         )
 
     # ---- facts about expressions -----------------------------------------------------------------
@@ -355,3 +400,8 @@ class Session:
 
 
 __all__ = ["Limits", "Session"]
+
+
+def _print(line: str) -> None:
+    """What `print` writes where the host takes no lines: it may come to a terminal."""
+    print(visible(line))

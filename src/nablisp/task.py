@@ -70,6 +70,7 @@ class Task:
         self.held: dict[str, Any] = {}
         self.kept: Any = range(self.rows)
         if options.holdout is not None:
+            self._needs_columns("holdout")
             self.kept, held = orders.split(self.rows, options.holdout, options.seed)
             self.held = {n: c[held] for n, c in self.columns.items()}
             self.columns = {n: c[self.kept] for n, c in self.columns.items()}
@@ -106,9 +107,12 @@ class Task:
     def _batch(self) -> int | None:
         if self.options.batch is None:
             return None
-        if not self.columns:
-            raise NablispError("value", ":batch needs columns, and this loss has none")
+        self._needs_columns("batch")
         return min(self.options.batch, self.rows)
+
+    def _needs_columns(self, key: str) -> None:
+        if not self.columns:
+            raise NablispError("value", f":{key} needs columns, and this loss has none")
 
     def _total(self) -> int | None:
         """How many steps at most."""
@@ -237,11 +241,11 @@ class Task:
 
     def _advised(self) -> dict[str, float]:
         """The rates that the curvature at the start advises; with care where it may change."""
-        from .advice import CAUTION, advice_at
+        from .advice import CAUTION, advice_for
 
         self.budget.begin()
-        advice = advice_at(self.surface, self.surface.vector(self.start))
-        if advice is None or not advice.highest > 0:
+        advice = advice_for(self.surface, self.surface.vector(self.start))
+        if not advice.curves:
             raise NablispError(
                 "value",
                 ":lr auto finds no rate: the loss does not curve up here",

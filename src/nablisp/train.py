@@ -18,12 +18,11 @@ from . import data as table
 from .backends import Ran, Window
 from .checkpoint import Keeper, Kept, Place
 from .columns import Columns
-from .evaluate import as_value
 from .expr import Expr, asked
 from .files import rooted
 from .limits import Budget
 from .optimizers import METHODS
-from .options import Options, chosen_options
+from .options import Options, chosen_options, starts_of
 from .recording import Recording
 from .results import Progress, Result, Work, native, outcome
 from .stepping import TICK
@@ -71,8 +70,7 @@ def train(
     if checkpoint is not None:
         options["root"], options["checkpoint"] = rooted(checkpoint)
     chosen = chosen_options(lr, schedule, until, wrt, options)
-    start = {name: as_value(value, name) for name, value in params.items()}
-    return outcome(training(asked(loss), start, columns, chosen))
+    return outcome(training(asked(loss), starts_of(params), columns, chosen))
 
 
 def training(

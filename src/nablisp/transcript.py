@@ -13,14 +13,13 @@ is its first line, `; => error: …`, and the script goes on after it.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import FINE, MISTAKE, decoded, os_words, wrong_use
+from .commands import FINE, MISTAKE, Parser, decoded, os_words, say, wrong_use
 from .errors import NablispError, draw
 from .limits import Limits
 from .reader import read
@@ -136,7 +135,7 @@ def _written(text: str, step: Step) -> str:
 
 def main(arguments: list[str]) -> int:
     """`nablisp test FILE…`: every value against its `; =>` comment."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp test", description="Run scripts and compare values with their ; => comments."
     )
     parser.add_argument("files", nargs="+", metavar="FILE")
@@ -164,9 +163,9 @@ def main(arguments: list[str]) -> int:
             passed += step.right and step.expected is not None
             failed += not step.right
             if not step.right:
-                print(f"{file}:{step.line}")
-                print(f"  expected  {step.expected if step.expected is not None else 'no error'}")
-                print(f"  got       {step.shown}")
+                say(f"{file}:{step.line}")
+                say(f"  expected  {step.expected if step.expected is not None else 'no error'}")
+                say(f"  got       {step.shown}")
     if not options.update:
         print(f"{passed} passed, {failed} failed")
     return MISTAKE if failed else FINE

@@ -27,6 +27,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from .. import __version__
+from ..commands import note
 from ..errors import NablispError, draw, visible
 from ..figure import Figure, Movie
 from ..highlight import NablispLexer
@@ -98,7 +99,7 @@ class Prompt:
         self.settings_file = settings_file()
         self.settings, problems = read_settings(self.settings_file)
         for problem in problems:
-            print(f"note: {visible(problem)}", file=sys.stderr)
+            note(problem)
         self.color = color
         self.entered = 0
         self.typed = self._typed()
@@ -183,8 +184,8 @@ class Prompt:
         where = _kept("bug.txt", "".join(traceback.format_exception(error)))
         what = visible(f"{type(error).__name__}: {error}").replace("\n", " ")[:200]
         print(f"error: this is a bug of nablisp: {what}", file=sys.stderr)
-        print(f"  the session goes on{f'; what to report is in {where}' if where else ''}",
-              file=sys.stderr)  # fmt: skip
+        report = visible(f"; what to report is in {where}", "") if where else ""
+        print(f"  the session goes on{report}", file=sys.stderr)
 
     # ---- what commands do ------------------------------------------------------------------------
 
@@ -287,7 +288,8 @@ class TableCompleter(Completer):
             return
         for one in found:
             meta = f"{one.kind}  {one.doc}" if one.doc else one.kind
-            yield Completion(one.text, -one.length, display=visible(one.text), display_meta=meta)
+            shown, said = visible(one.text, ""), visible(meta, "")
+            yield Completion(one.text, -one.length, display=shown, display_meta=said)
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from typing import Any
@@ -25,6 +26,14 @@ def _host() -> tuple[Any, str, str]:
         )
     return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features.flatten()
 
+
+if hasattr(os, "register_at_fork"):  # a process forked while a thread compiles could not compile
+    _compiling = llvm.ffi.lib._lock
+    os.register_at_fork(
+        before=_compiling.__enter__,
+        after_in_parent=_compiling.__exit__,
+        after_in_child=_compiling.__exit__,
+    )
 
 ATTRIBUTES = (
     'attributes #0 = { nounwind "frame-pointer"="all" '
