@@ -238,8 +238,8 @@ def _elements(session: Any, value: Value, what: str) -> list[Value]:
         ):
             return [plain(arg) for arg in value.args]
         if shape[0] != ROWS:
-            session.budget.node(shape[0])
-            return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
+            session.budget.check("nodes", session.budget.nodes + shape[0])
+            return [call_op(session, OPS["ref"], (value, i), {}) for i in range(shape[0])]
         raise NablispError(
             "type",
             f"{what} cannot go over the rows of {brief(value)}",
@@ -462,9 +462,10 @@ def assert_(a: Arguments) -> Machine:
         value = bool(value.all())
     expect(value, ("boolean",), "what assert checks", condition.span)
     if not value:
-        why = (yield a.given[1], a.scope) if len(a.given) > 1 else "this does not hold"
+        why = (yield a.given[1], a.scope) if len(a.given) > 1 else ""
+        said = why if isinstance(why, str) else a.session.text(why)
         raise NablispError(
-            "assertion", why if isinstance(why, str) else a.session.text(why), span=condition.span
+            "assertion", said if said.strip() else "this does not hold", span=condition.span
         )
     return None
 

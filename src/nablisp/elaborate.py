@@ -359,7 +359,9 @@ def _apply(
             return Tail(body[0], inner) if len(body) == 1 else _sequence(body, inner)
         case Formula(name):
             check_count(function, len(args), options, form)
-            return simplest(session, function(*(formula_of(arg, name) for arg in args)))
+            root = function(*(formula_of(arg, f"an argument of {name}") for arg in args))
+            session.shape(root)
+            return simplest(session, root)
         case Primitive():
             check_arguments(function, len(args), options, form)
             return function.run(
