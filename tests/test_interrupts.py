@@ -35,6 +35,19 @@ COMMAND = [sys.executable, "-m", "nablisp"]
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 ENDS = {signal.SIGINT: b"interrupted\n", signal.SIGTERM: b"terminated\n", signal.SIGHUP: b""}
 
+
+@pytest.fixture(autouse=True, scope="module")
+def heard() -> Iterator[None]:
+    """The tests may run behind nohup, whose children ignore what it ignores."""
+    before = {number: signal.getsignal(number) for number in ENDS}
+    for number in ENDS:
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 # ---- a process -----------------------------------------------------------------------------------
 
 LINE = "(params m b) (data x (linspace 0 1 1000)) (define loss (mse (+ (* m x) b) (* 3 x)))"
