@@ -24,12 +24,13 @@ from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
 from .limits import Budget, Limits
+from .looks import Looks
 from .options import in_range
 from .printer import text as print_text
 from .process import check, whole
 from .reader import read
-from .shapes import Shape, ShapeEnv, shape_of, show
-from .values import Parameter, Value, expect, kind_of
+from .shapes import Shape, shape_of, show
+from .values import Current, Parameter, Value, expect, kind_of
 from .views import Pair
 
 Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
@@ -104,10 +105,16 @@ class Session:
         """what names mean whatever the program says"""
         self.results: Mapping[str, Value] = {}
         """what a shell has shown, under names that everything declared comes before"""
+        self.looks = Looks()
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
+        """the shapes of what the form under way is made of"""
+        self._known: dict[str, Shape] = {}
+        """the shapes of definitions, by name, so that no form looks into those before it"""
+        self._met: set[str] = set()
+        """the symbols that were met on the way to them"""
         self._most = 100_000
         self._prelude: dict[str, Value] | None = None
         self._drawn = 0
@@ -155,7 +162,7 @@ class Session:
         """The value of one form."""
         check()
         with self._alone():
-            self._memo.clear()
+            self._let_go()
             before = self._kept() if self.undoes else None
             try:
                 return run(self, form)
@@ -174,6 +181,8 @@ class Session:
         """Be as before a form."""
         vars(self).update(before)
         self._shapes = None
+        self._known.clear()
+        self._met.clear()
         self._memo.clear()
 
     @contextmanager
@@ -196,7 +205,10 @@ class Session:
     def find(self, name: str) -> tuple[Value] | None:
         """What a name means here, in a tuple, or None for a name nothing declares."""
         if name in self.definitions:
-            return (self.definitions[name],)
+            value = self.definitions[name]
+            if name in self._known:
+                self._memo.setdefault(value, self._known[name])
+            return (value,)
         if name in self.parameters or name in self.columns:
             return (Sym(name),)
         if name in self.overrides:
@@ -229,9 +241,19 @@ class Session:
         if not quiet and (name in self.definitions or name in self.prelude()):
             self.note(f"{name} was redefined; expressions made before keep its old meaning")
         self.definitions[name] = value
+        self._known.pop(name, None)
+        if isinstance(value, Expr) and value in self._memo:
+            self._known[name] = self._memo[value]
+
+    def meet(self, name: str) -> None:
+        """Remark on a name that looks like another, which is declared, built in or was met."""
+        known = self.looks.remark(name, lambda n: n in SPECIAL or self.find(n) is not None)
+        if known:
+            self.note(known)
 
     def refuse(self, name: str, span: Span | None, kind: str) -> None:
         """NablispError "name" if a name cannot be declared as this kind of thing."""
+        self.meet(name)
         if (
             name in CONSTANTS
             or name in OPS
@@ -276,22 +298,37 @@ class Session:
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
-        self.columns.add(new)
         for name in new:
             self._shaped(name, ("rows", *new.shape_of(name)[1:]))
+        self.columns.add(new)
+        for name in new:
+            self.meet(name)
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
         self.refuse(name, span, "parameter")
         value = self._overridden(name, parameter.value, ("number", "array"), span)
         parameter.start = parameter.value = value
-        self.parameters[name] = parameter
         self._shaped(name, parameter.shape)
+        self.parameters[name] = parameter
 
     def _shaped(self, name: str, shape: Shape) -> None:
         """Take up the shape of a name; one that had another may be in use, and stays as it is."""
-        if self._shapes is not None and self._shapes.setdefault(name, shape) != shape:
+        if self.shapes.get(name, ()) != shape:
+            self._forget_shapes(name)
+        if self.shapes.setdefault(name, shape) != shape:
             self._shapes = None
+
+    def _let_go(self) -> None:
+        """Hold no formulas but those that are defined."""
+        self._met.update([node.name for node in self._memo if isinstance(node, Sym)])
         self._memo.clear()
+
+    def _forget_shapes(self, name: str) -> None:
+        """Find the shapes of formulas anew, if any may hold this name."""
+        self._let_go()
+        if name in self._met:
+            self._known.clear()
+            self._met.clear()
 
     def _overridden(
         self, name: str, value: Value, kinds: tuple[str, ...], span: Span | None
@@ -304,9 +341,12 @@ class Session:
         known: list[MutableMapping[str, Any]] = [self.definitions, self.parameters, self.columns]
         for held in known:
             if name in held:
+                if self.shapes.get(name):
+                    self._forget_shapes(name)
+                if held is not self.definitions:
+                    self._shapes = None
+                self._known.pop(name, None)
                 del held[name]
-                self._shapes = None
-                self._memo.clear()
                 return
         raise NablispError(
             "unbound-name",
@@ -318,7 +358,7 @@ class Session:
     # ---- facts about expressions -----------------------------------------------------------------
 
     @property
-    def shapes(self) -> ShapeEnv:
+    def shapes(self) -> dict[str, Shape]:
         """The shapes of parameters and columns."""
         if self._shapes is None:
             found: dict[str, Shape] = {n: p.shape for n, p in self.parameters.items()}
@@ -329,7 +369,7 @@ class Session:
     def shape(self, node: Expr) -> Shape:
         """The shape of an expression here; NablispError "shape" where parts do not fit."""
         if len(self._memo) > self._most:
-            self._memo.clear()
+            self._let_go()
             shape_of(node, self.shapes, self._memo)
             self._most = max(100_000, 2 * len(self._memo))  # a deep formula is not walked each time
         return shape_of(node, self.shapes, self._memo)
@@ -348,7 +388,7 @@ class Session:
         check it is Unknown where a parameter occurs, which a run may have moved.
         """
         given = dict(given or {})
-        env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
+        env: dict[str, Any] = {}
         own_columns = not any(name in self.columns for name in given)
         own_rows = self.columns.rows if self.columns else None
         rows = own_rows if own_columns else self._fitted(given)
@@ -369,7 +409,8 @@ class Session:
         if rows is not None:
             env[ROWS] = rows
         try:
-            known = ChainMap(env, self.columns) if own_columns else env
+            current: Any = Current(self.parameters)
+            known = ChainMap(env, current, self.columns if own_columns else {})
             if self.budget.dry and any(name in self.parameters for name in names(root)):
                 if not given:
                     self.shape(root)
