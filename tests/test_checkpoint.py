@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nablisp import NablispError, Session, files, parse, train
+from nablisp import NablispError, Session, files, parse, recording, train
 from nablisp.checkpoint import Kept, Place, kept
 from nablisp.cli import main
 from nablisp.results import Progress, Result
@@ -242,8 +242,13 @@ def until_step(steps: int) -> Any:
 
 
 @pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("every", [1, 7])
-def test_an_interrupted_run_goes_on(name: str, every: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("every", "entries"), [(1, recording.MOST), (7, 16)])
+def test_an_interrupted_run_goes_on(
+    name: str, every: int, entries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MOST", entries)  # of a long run, not every step is recorded
+    monkeypatch.setattr(recording, "LEAST", min(entries, recording.LEAST))
+    monkeypatch.setattr(recording, "ROOM", 8 * entries)
     keywords = f':checkpoint "a.ckpt" :resume true :every {every}'
     whole = bits(Session().run(program(name)))
     for stop in (0, 1, 5, 64, 65, 150):
@@ -598,7 +603,7 @@ def test_the_command_resumes(
         while not (tmp_path / "run.ckpt").exists():
             assert child.poll() is None
         child.send_signal(sent)
-        assert child.wait() == 130
+        assert child.wait() == 128 + sent
     at = kept((tmp_path / "run.ckpt").read_bytes()).place.done
     assert 0 < at < 200_000
     assert main(["resume", str(tmp_path / file)]) == 0

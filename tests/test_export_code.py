@@ -28,6 +28,18 @@ from nablisp.shapes import ShapeEnv
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.3, 2.0, 3.0, -8.0, 1e-9, 1e9, -710.0, 710.0)
 EDGES = (math.inf, -math.inf, math.nan)
 HOSTILE = ["pow", "double", "main", "x-1", "x_1", "λ", "a.b", "_", "*/", "f", "rows", "gradient"]
+BEYOND = [
+    "*/ int x; /*", "/*", "//", "a\\\nb", "a\n#error", "a\r#error", "??/\n#error", "\\", '"""',
+    "\u2028x", "\x0c#error", "\0", "%s%n", "{0.__class__}", "{x}", "_Pragma", "\\u000a", "'",
+]  # fmt: skip
+"""What no program can call anything, but a host can."""
+MEANT = [
+    "__class__", "__import__", "__builtins__", "import", "eval", "exec", "globals", "self", "None",
+    "class", "def", "return", "str", "np", "t1", "t2", "nl_f_0", "v_x", "_nl_f_0", "formula",
+    "system", "asm", "goto", "int", "size_t", "NAN", "INFINITY", "errno", "__FILE__", "__asm__",
+    "I", "true_", "_Bool", "sizeof", "inline", "restrict", "i", "math_errhandling", "signgam",
+]  # fmt: skip
+"""Names of a program that mean something in C or Python."""
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("gcc") is None, reason="there is no C compiler here to try the generated C with"
@@ -195,7 +207,7 @@ def test_python_of_losses(text: str) -> None:
 @needs_compiler
 def test_no_name_breaks_out(tmp_path: Path) -> None:
     e: Expr = Sym("??/")
-    for k, name in enumerate(HOSTILE, 2):
+    for k, name in enumerate([*HOSTILE, *BEYOND, *MEANT], 2):
         e = e + k * Sym(name)
     text = export(e, "c", grad=True)
     order = list(names(e))
@@ -208,6 +220,30 @@ def test_no_name_breaks_out(tmp_path: Path) -> None:
     assert list(out) == list(range(1, len(order) + 1))
     found, slopes = loaded(export(e, "python", grad=True))(*given)
     assert (found, slopes) == (expected, list(range(1, len(order) + 1)))
+
+
+@needs_compiler
+@pytest.mark.parametrize("i", range(0, len(MEANT), 13))
+def test_programs_whose_names_mean_something(tmp_path: Path, i: int) -> None:
+    """Of definitions, arguments and operations with a derivative of their own."""
+    lines, calls = [], []
+    for k, name in enumerate(MEANT[i : i + 13], 1):
+        lines.append(f"(define (own-{name} {name}) (* {k} (sin {name})))")
+        lines.append(f"(define ({name} eval) (* {k} eval eval))")
+        lines.append(f"(define-derivative ({name} self) (* {2 * k} self))")
+        calls.append(f"({name} __dict__) (own-{name} __dict__)")
+    e = Session().run(f"{' '.join(lines)} (+ {' '.join(calls)})")
+    slope = gradient(e, ["__dict__"])[0]
+    expected = val(e, {"__dict__": 0.5}), val(slope, {"__dict__": 0.5})
+    library = built(
+        tmp_path, [export(e, "c", name="own_value"), export(slope, "c", name="own_slope")]
+    )
+    for name, value in zip(("own_value", "own_slope"), expected, strict=True):
+        function = library[name]
+        function.restype = ctypes.c_double
+        assert function(ctypes.c_double(0.5)) == pytest.approx(value, rel=1e-14)
+    found, slopes = loaded(export(e, "python", grad=True))(0.5)
+    assert (found, slopes[0]) == pytest.approx(expected, rel=1e-14)
 
 
 def test_many_names_of_one_stem() -> None:

@@ -325,8 +325,12 @@ def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         picture(figure_of(ARTICLE, "(plot (target x))"), "png")
     monkeypatch.undo()
     monkeypatch.setenv("PATH", "")
+    movie = Session().run(f"{TRAINED} (animate r)")
     with pytest.raises(NablispError, match="needs ffmpeg"):
-        film(Session().run(f"{TRAINED} (animate r)"), "mp4", Session().budget)
+        film(movie, "mp4", Session().budget)
+    monkeypatch.setattr("shutil.which", lambda name: "/dev/null")
+    with pytest.raises(NablispError, match="cannot be started: permission denied"):
+        film(movie, "mp4", Session().budget)
 
 
 EXTREME = [

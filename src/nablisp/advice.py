@@ -13,15 +13,18 @@ from . import data as table
 from .columns import Columns
 from .curvature import Matrix, Vector, lanczos, nature, rounding
 from .errors import NablispError
-from .evaluate import as_value
+from .evaluate import ROWS
 from .expr import Call, Const, Expr, Num, Sym, asked, names, plain, postorder
 from .limits import Budget
-from .options import Options, check_loss, moving
+from .options import Options, check_loss, moving, several, starts_of
 from .printer import columns_of
 from .surface import DENSE, Surface, check_size, shapes_of
+from .trouble import trouble
 
 GOAL = 1e-10
 """Expected steps are those that reduce the excess of the loss over its lowest value to this."""
+FLAT = 1e-12
+"""The share of the highest curvature below which one is none."""
 CAUTION = 0.5
 """The share of the advised rates that `:lr auto` takes where the loss is not quadratic."""
 
@@ -67,7 +70,7 @@ class Advice:
     @property
     def condition(self) -> float:
         """λmax / λmin; infinite where a direction is flat or falls."""
-        if self.lowest <= 1e-12 * self.highest or self.highest <= 0:
+        if self.lowest <= FLAT * self.highest or self.highest <= 0:
             return inf
         return self.highest / self.lowest
 
@@ -162,8 +165,13 @@ class Advice:
 
 
 def _fastest(low: float, high: float) -> float:
-    """The rate that shrinks the error most, for curvatures between two."""
-    return 2 / (high + max(low, 0.0)) if high > 0 else inf
+    """The rate that shrinks the error most, for curvatures between two.
+
+    Where the lowest is none, 2 / high would only turn the steepest error round: half of it ends it.
+    """
+    if high <= 0:
+        return inf
+    return 1 / high if abs(low) <= FLAT * high else 2 / (high + max(low, 0.0))
 
 
 def _owner(label: str) -> str:
@@ -199,9 +207,7 @@ def advise(
     `train` raises them, and "value" where the Hessian is not finite.
     """
     columns = Columns() if data is None else table.as_columns(data)
-    values = {name: as_value(value, name) for name, value in params.items()}
-    chosen = Options(wrt=None if wrt is None else tuple(wrt))
-    return advised(asked(loss), values, columns, chosen)
+    return advised(asked(loss), starts_of(params), columns, Options(wrt=several(wrt, "wrt")))
 
 
 def advised(
@@ -227,10 +233,25 @@ def advised(
     )
     check_size([surface.loss, *surface.slopes], surface.shapes, surface.rows, surface.budget)
     surface.budget.begin()
-    advice = advice_at(surface, surface.vector(values))
-    if advice is None:
-        raise NablispError("value", "the second derivatives of the loss are not finite here")
-    return advice
+    return advice_for(surface, surface.vector(values))
+
+
+def advice_for(surface: Surface, x: Vector) -> Advice:
+    """The advice at a point; NablispError "value" where loss or Hessian are not finite there."""
+    advice = advice_at(surface, x) if np.isfinite(surface.at(x)[0]) else None
+    if advice is not None:
+        return advice
+    env = {**surface.values(x), **surface.columns, ROWS: float(surface.rows)}
+    found = trouble("here", [surface.loss, *surface.slopes], env)
+    raise NablispError(
+        "value",
+        "the second derivatives of the loss are not finite here"
+        if found is None
+        else f"the loss or its derivatives are not finite {found[0]}",
+        hint="give columns and parameters other units"
+        if found is None
+        else "leave such rows out, or give the parameters other starts: (params (a 1) (b 0.1))",
+    )
 
 
 def advice_at(surface: Surface, x: Vector, seconds: float = inf) -> Advice | None:
@@ -266,7 +287,9 @@ def _of_whole(surface: Surface, x: Vector) -> Facts | None:
     values = np.linalg.eigvalsh(matrix)
     heights = {n: _height(matrix[span, span]) for n, span in surface.spans.items()}
     scale = _scale(surface, heights, lambda: np.abs(matrix).sum(axis=1))
-    scaled = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(scale, scale)))
+    unit = 2.0 ** np.floor(np.log2(scale.max()))  # exact, and no product overflows
+    products = np.maximum(np.outer(scale / unit, scale / unit), np.finfo(float).tiny)
+    scaled = np.linalg.eigvalsh(matrix / unit / np.sqrt(products))
     ends = float(scaled[0]), float(scaled[-1])
     what = nature(matrix, surface.labels)
     words = {"saddle": f"the loss curves down along {what.along}", "minimum": ""}
@@ -332,7 +355,7 @@ def _scale(surface: Surface, heights: Mapping[str, float], instead: Callable[[],
 def _rates(surface: Surface, scale: Vector, ends: tuple[float, float]) -> dict[str, float]:
     """The fastest rates that converge, in proportion to 1 / `scale`."""
     low, high = ends
-    share = 2 / (max(abs(low), abs(high)) + max(low, 0.0)) if any(ends) else inf
+    share = _fastest(low, max(abs(low), abs(high)))
     return {n: float(share / scale[span.start]) for n, span in surface.spans.items()}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,9 +128,8 @@ class _Parquet:
         metadata = self.file.metadata
         widest = 8.0
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            chunks = map(group.column, range(group.num_columns))
-            size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in names)
-            widest = max(widest, size / max(group.num_rows, 1))
+            # all columns: pyarrow ends the process when asked about one of a damaged file
+            widest = max(widest, group.total_byte_size / max(group.num_rows, 1))
         most = int(min(_PIECE, max(self.room / 8 / widest, 1)))
         yield from self.file.iter_batches(most, columns=list(names))
 
@@ -208,19 +208,21 @@ _READERS: dict[str, Callable[[IO[bytes], Budget], _Parquet | _Arrow]] = {
 def _wanted(request: Request, file: str, schema: Any) -> dict[str, Any]:
     """The fields of the columns to read, by their names in a program, in the order asked for."""
     known = [normalize("NFC", name) for name in schema.names]
+    counts, places = Counter(known), {name: i for i, name in enumerate(known)}
     asked = tuple(dict.fromkeys(request.select + request.classes))
     for name in asked:
         if name not in known:
             raise request.unknown(name, known)
     wanted: dict[str, Any] = {}
     for name in asked if request.select else known:
+        request.budget.step()
         if symbol(name) is None:
             raise request.error(
                 "", f'"{name}" cannot name a column', "say which columns to read, each by its name"
             )
-        if known.count(name) > 1:
+        if counts[name] > 1:
             raise request.error("", f"two columns are named {name}", "rename one of them")
-        wanted[name] = found = schema.field(known.index(name))
+        wanted[name] = found = schema.field(places[name])
         refused = _refused(found.type)
         if name in request.classes:
             refused = refused if refused in _NO_CLASSES else ""

@@ -22,7 +22,7 @@ from .evaluate import ROWS
 from .expr import Expr, Num, Sym, call, sum_of
 from .least_squares import EPS, Normal, Triangle, normal_of, root, triangle
 from .model import Model, response_name, weight_name
-from .residuals import Rows
+from .residuals import Rows, bread
 
 Vector = np.ndarray[Any, Any]
 Block = tuple[dict[str, Any], int]
@@ -295,19 +295,16 @@ class Blocks:
         return None
 
     def sandwich(self, b: Vector, normal: Normal, free: Vector) -> Vector:
-        """The covariance of estimates by a robust loss."""
-        p = len(b)
+        """A root of the covariance of D b by a robust loss, for the parameters that are free."""
+        p = int(free.sum())
         middle, square = np.zeros((p, p)), np.zeros((p, p))
         for values, count in self.passes():
             r, slopes = Rows(self.model, values, count).jacobian(b)
+            slopes = slopes[:, free] / normal.scale[free]
             g = slopes * r[:, None]
             middle += g.T @ g
             square += slopes.T @ slopes
-        inner = (square + normal.curving)[np.ix_(free, free)]
-        half = np.linalg.solve(inner, np.eye(len(inner)))
-        out = np.full((p, p), np.nan)
-        out[np.ix_(free, free)] = half @ middle[np.ix_(free, free)] @ half
-        return out
+        return bread(square, normal, free) @ _root(middle).T
 
 
 def _root(gram: Vector) -> Vector:

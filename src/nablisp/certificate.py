@@ -10,7 +10,7 @@ import numpy as np
 
 from .expr import Expr, Sym, as_expr, substitute
 from .least_squares import STATIONARY
-from .printer import brief, columns_of, element, formula
+from .printer import brief, columns_of, counted, element, formula
 from .results import STATUS
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class FitResult:
 
     def summary(self) -> list[str]:
         """How well it fits, what hangs together, and how good the point is: a line each."""
-        free = f"{self.dof} degree{'' if self.dof == 1 else 's'} of freedom"
+        free = f"{counted(self.dof, 'degree')} of freedom"
         parts = [f"{self.known.measure} {self.sd:.6g}"] if self.sd is not None else []
         if self.r2 is not None:
             parts.append(f"R² {self.r2:.6g}")

@@ -8,7 +8,6 @@ every list as it is written, for mistakes in functions that nothing calls.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -17,7 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from .commands import FINE, MISTAKE, decoded, os_words, script_bytes, script_files, wrong_use
+from .commands import (
+    FINE,
+    MISTAKE,
+    Parser,
+    decoded,
+    os_words,
+    script_bytes,
+    script_files,
+    wrong_use,
+)
 from .elaborate import (
     SPECIAL,
     _split,
@@ -338,7 +346,7 @@ def _read_in_vain(spoilt: str) -> set[str]:
 
 def main(arguments: list[str]) -> int:
     """`nablisp check FILE…`: every problem of scripts that are not run."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp check",
         description="Read scripts, resolve names and shapes, say every problem. Nothing is run.",
     )

@@ -63,6 +63,8 @@ class Place:
     best: Mapping[str, Any]
     best_loss: float = inf
     waited: int = 0
+    epoch_loss: float = 0.0
+    """the sum of the losses of this epoch's steps, in batches"""
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class Kept:
     """how often `:lr auto` started anew"""
     rates: Mapping[str, float] = field(default_factory=dict)
     """what `:lr auto` found"""
+    every: int = 1
+    """steps from one entry of the history to the next"""
     facts: dict[str, str] = field(default_factory=dict)
     script: str = ""
 
@@ -95,9 +99,11 @@ class Kept:
             "done": place.done,
             "waited": place.waited,
             "best loss": place.best_loss,
+            "epoch loss": place.epoch_loss,
             "seconds": self.seconds,
             "spent": self.spent,
             "tried": self.tried,
+            "every": self.every,
         }
         groups: dict[str, Mapping[str, Any]] = {
             "run": run,
@@ -127,14 +133,15 @@ def kept(data: bytes) -> Kept:
         groups.setdefault(group, {})[inner] = value
     try:
         run, facts = groups["run"], json.loads(texts["facts"])
-        done, waited, tried = (int(run[n]) for n in ("done", "waited", "tried"))
-        place = Place(groups["state"], done, groups["best"], run["best loss"], waited)
+        done, waited, tried, every = (int(run[n]) for n in ("done", "waited", "tried", "every"))
+        judged = run["best loss"], waited, run["epoch loss"]
+        place = Place(groups["state"], done, groups["best"], *judged)
         seen = groups.get("snapshots", {" steps": ()})
         snapshots = [
             (int(step), {n: np.asarray(seen[n][i]) for n in groups["start"]})
             for i, step in enumerate(seen[" steps"])
         ]
-        if min(done, waited, tried, *(step for step, _ in snapshots)) < 0:
+        if min(done, waited, tried, every - 1, *(step for step, _ in snapshots)) < 0:
             raise ValueError
         return Kept(
             place,
@@ -145,6 +152,7 @@ def kept(data: bytes) -> Kept:
             run["spent"],
             tried,
             groups.get("rates", {}),
+            every,
             {name: str(fact)[:MOST] for name, fact in facts.items()},
             texts["script"],
         )
@@ -327,7 +335,7 @@ class Keeper:
         if not resumes:
             self.remarks.append(f'"{self.found}", at {at} of this run, was overwritten')
             return fresh
-        if _shapes(found) != _shapes(fresh, found.place.done):
+        if _shapes(found) != _shapes(fresh, -(-found.place.done // found.every)):
             raise _refused(f'"{self.found}" holds other parameters or another rule\'s state')
         self.saved = found.place.done if self.whole else -1
         although = f", although {why}" if why else ""
@@ -388,9 +396,9 @@ def _refused(message: str, hint: str = "") -> NablispError:
     return NablispError("file", message, hint=hint)
 
 
-def _shapes(now: Kept, done: int | None = None) -> dict[str, tuple[int, ...]]:
-    """The shape of every array, snapshots aside; the history as after `done` steps."""
+def _shapes(now: Kept, entries: int | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of every array, snapshots aside; the history as if it had so many entries."""
     shapes = {n: np.shape(a) for n, a in now.arrays().items() if not n.startswith("snapshots/")}
-    if done is not None:
-        shapes.update((n, (done,)) for n in shapes if n.startswith("history/"))
+    if entries is not None:
+        shapes.update((n, (entries,)) for n in shapes if n.startswith("history/"))
     return shapes

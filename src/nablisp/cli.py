@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -16,18 +13,20 @@ from typing import Any
 
 from . import __version__
 from .commands import (
-    CLOSED,
     DIVERGED,
     FINE,
-    INTERRUPTED,
     MISTAKE,
     WRONG_USE,
+    Parser,
     decoded,
     os_words,
+    say,
     wrong_use,
 )
-from .errors import NablispError, Source, Span, draw, visible
+from .commands import note as note_aloud
+from .errors import NablispError, Source, Span, draw
 from .forms import Symbol
+from .process import CLOSED, INTERRUPTED, PROCESS, command
 
 COMMANDS = {
     "check": ("checker", "say every problem, without running"),
@@ -40,19 +39,18 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    atexit.register(gc.freeze)  # the process ends: nothing need be collected one by one
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # stays open
+    """Run the command; returns its exit status. KeyboardInterrupt passes through.
+
+    Without arguments those of the process are meant, and it ends with the status.
+    """
+    if arguments is None:
+        command(partial(main, sys.argv[1:]))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if arguments is None:  # a process of our own: it is asked to end as it is from the keyboard
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    given = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _command(given) if given and given[0] in COMMANDS else _run(given)
+        named = arguments and arguments[0] in COMMANDS
+        status = _command(arguments) if named else _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -61,9 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
         _drop_output()
         print(f"error: output cannot be written: {os_words(error)}", file=sys.stderr)
         return MISTAKE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
     except SystemExit as stop:  # argparse
         return int(stop.code or 0)
     return status
@@ -84,7 +79,7 @@ def _drop_output() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=98),
         description="A little Lisp for gradient descent.",
@@ -142,7 +137,7 @@ def _run(given: list[str]) -> int:
     if prompts:
         from .repl import prompt
 
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a prompt is not to be interrupted by it
+        PROCESS.converse()
         prompt(session, color=options.color, files=options.files)
         return FINE
     return status
@@ -151,7 +146,7 @@ def _run(given: list[str]) -> int:
 def _session(options: argparse.Namespace) -> Any:
     from .session import Session
 
-    note = (lambda line: None) if options.quiet else _note
+    note = (lambda line: None) if options.quiet else note_aloud
     session = Session(
         root=Path.cwd(),
         seed=options.seed,
@@ -172,10 +167,6 @@ def _watching(color: str, asked: bool) -> Any:
     from .shown import wants_color
 
     return watching(asked, sys.stderr, wants_color(color, sys.stderr))
-
-
-def _note(line: str) -> None:
-    print(f"note: {visible(line)}", file=sys.stderr)
 
 
 def _sources(
@@ -232,14 +223,12 @@ class _Shell:
             for form, value in self.session.values(decoded(data, name), name=name):
                 if value is not None:
                     self.show(value, form.span.line if form.span else None)
-                if self.session.interrupted or getattr(value, "status", None) == "interrupted":
-                    return INTERRUPTED
                 if getattr(value, "status", None) == "diverged":
                     status = DIVERGED
         except NablispError as error:
             self.fail(error)
             return MISTAKE
-        return status
+        return INTERRUPTED if self.session.interrupted else status
 
     def show(self, value: Any, line: int | None) -> None:
         from .figure import Figure, Movie
@@ -251,7 +240,7 @@ class _Shell:
         elif isinstance(value, Figure | Movie):
             show_picture(value, sys.stdout, wants_color(self.color, sys.stdout))
         else:
-            _print(self.session.text(value))
+            say(self.session.text(value))
 
     def fail(self, error: NablispError) -> None:
         from .shown import error_object, painted, wants_color
@@ -267,15 +256,10 @@ class _Shell:
         if self.json:
             self._object({"kind": "output", "text": line})
         else:
-            _print(line)
+            say(line)
 
     @staticmethod
     def _object(found: dict[str, Any]) -> None:
         import json
 
         print(json.dumps(found, allow_nan=False), flush=True)
-
-
-def _print(text: str) -> None:
-    """Text to standard output; on a terminal with its control characters escaped."""
-    print(visible(text) if sys.stdout.isatty() else text, flush=True)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import NablispError, nearest
+from .errors import NablispError, meant
 from .forms import Symbol
 from .limits import Budget
 from .orders import sampled
@@ -53,8 +53,7 @@ class Request:
         return NablispError("data", f"{self.name}{where}: {what}", hint=hint)
 
     def unknown(self, name: str, known: Sequence[str]) -> NablispError:
-        close = nearest(name, known)
-        hint = f"did you mean {close}?" if close else "its columns: " + " ".join(known[:12])
+        hint = meant(name, known, "its columns: " + " ".join(known[:12]))
         return self.error("", f"there is no column {name}", hint)
 
 
@@ -137,6 +136,9 @@ class Columns(MutableMapping[str, Column]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._held
+
+    def __copy__(self) -> Columns:
+        return Columns(self)
 
     def __repr__(self) -> str:
         return f"Columns({' '.join(self)}; {self.rows} rows)"

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import NablispError, Source, Span, visible
+from .process import patient
 
-FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+FINE, MISTAKE, WRONG_USE, DIVERGED = 0, 1, 2, 3
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments of a command; what it says of them is safe on a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message, ""))
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Text to standard output; on a terminal with its control characters escaped."""
+    print(visible(text) if sys.stdout.isatty() else text, end=end, flush=True)
+
+
+def note(line: str) -> None:
+    """A remark, to standard error."""
+    print(f"note: {visible(line)}", file=sys.stderr)
 
 
 def wrong_use(message: str) -> int:
     """Say what is wrong with the command itself; its status."""
-    print(f"error: {visible(message)}", file=sys.stderr)
+    print(f"error: {visible(message, '')}", file=sys.stderr)
     return WRONG_USE
 
 
@@ -60,20 +80,26 @@ def script_bytes(path: Path) -> bytes:
     return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
+@patient
 def replace_file(path: Path, data: bytes) -> None:
     """Give a file other content, whole or not at all; its permissions stay, a link leads on.
 
     OSError where it, or its folder, may not be written.
     """
     path = path.resolve()
-    path.open("r+b").close()
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        beside = Path(file.name)
-        try:
+    known = path.exists()
+    if known and not path.is_file():  # a device
+        path.write_bytes(data)
+        return
+    if known:
+        path.open("r+b").close()
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("xb") as file:
             file.write(data)
-            file.close()
+        if known:
             shutil.copymode(path, beside)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

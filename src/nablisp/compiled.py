@@ -9,7 +9,7 @@ import numpy as np
 
 from .accurate import accurate
 from .backends import named
-from .errors import NablispError, nearest
+from .errors import NablispError, meant
 from .evaluate import as_number, as_value, check_mapped
 from .expr import Call, Expr, asked, postorder
 from .expr import names as names_in
@@ -30,19 +30,18 @@ def function(
         raise NablispError("name", f"a name is listed twice: {' '.join(order)}")
     for name in names_in(root):
         if name not in order:
-            close = nearest(name, order)
             raise NablispError(
                 "unbound-name",
                 f"{name} occurs in the formula and not in the list of names",
-                hint=f"did you mean {close}?" if close else f"list it: [… {name!r}]",
+                hint=meant(name, order, f"list it: [… {name!r}]"),
             )
+    if any(isinstance(node, Call) and node.op.name == "rows" for node in postorder(root)):
+        raise NablispError("unbound-name", "(rows) has no value: there are no columns")
     written, (root,) = root, accurate(root)
     if backend is not None:
         named(backend)
     program = named("numpy").compile([root], order, {}, MOST, None)
     maps = not any(isinstance(node, Call) and node.op.shape for node in postorder(root))
-    if any(isinstance(node, Call) and node.op.name == "rows" for node in postorder(root)):
-        raise NablispError("unbound-name", "(rows) has no value: there are no columns")
     suits = maps and not is_boolean(root)
     native = _Native(root, order, backend == "native", threads) if suits else None
     if backend == "native" and native is None:

@@ -21,14 +21,15 @@ from .elaborate import (
     _sequence,
     form_row,
 )
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .expr import EXACT, OPS, Call, Expr, plain
 from .forms import Form, Keyword, List, Symbol
 from .operations import array_of, call_op
 from .printer import brief
 from .results import Result
+from .scope import Scope
 from .shapes import ROWS, is_boolean
-from .values import Arguments, Closure, Scope, Value, described, expect, kind_of
+from .values import Arguments, Closure, Value, described, expect, kind_of
 
 Row = Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]
 
@@ -55,7 +56,7 @@ def define(a: Arguments) -> Any:
                 )
             return _define_value(a, target, body[0])
         case List((Symbol(name) as head, *parameters)):
-            names = _names_of(parameters, name)
+            names = _names_of(a.session, parameters, name)
             _bind(a, head, Closure(name, names, tuple(body), a.scope, "", _source(a)))
             return None
     raise NablispError(
@@ -78,22 +79,24 @@ def _bind(a: Arguments, target: Symbol, value: Value) -> None:
     if a.scope is None:
         a.session.define(target.name, value, target.span)
     else:
-        _refuse_constant(target)
-        a.scope.names[target.name] = value
+        _check_local(a.session, target)
+        a.scope.bind(target.name, value)
 
 
 def _source(a: Arguments) -> str:
     return a.form.span.text if a.form.span else ""
 
 
-def _refuse_constant(target: Symbol) -> None:
+def _check_local(session: Any, target: Symbol) -> None:
+    """Refuse to bind a constant inside a function or `let`; remark on a name like another."""
+    session.meet(target.name)
     if target.name in CONSTANTS:
         raise NablispError(
             "name", f"{target.name} is a constant", span=target.span, hint="choose another name"
         )
 
 
-def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
+def _names_of(session: Any, forms: Sequence[Form], owner: str) -> tuple[str, ...]:
     """Argument names: symbols, each once."""
     found: dict[str, None] = {}
     for form in forms:
@@ -105,7 +108,7 @@ def _names_of(forms: Sequence[Form], owner: str) -> tuple[str, ...]:
             raise NablispError(
                 "name", f"{owner} has two arguments called {form.name}", span=form.span
             )
-        _refuse_constant(form)
+        _check_local(session, form)
         found[form.name] = None
     return tuple(found)
 
@@ -127,7 +130,9 @@ def lambda_(a: Arguments) -> Value:
             span=names.span,
             hint=SPECIAL["lambda"].signature,
         )
-    return Closure("", _names_of(names.items, "lambda"), tuple(body), a.scope, "", _source(a))
+    return Closure(
+        "", _names_of(a.session, names.items, "lambda"), tuple(body), a.scope, "", _source(a)
+    )
 
 
 @form_row(
@@ -151,12 +156,12 @@ def let(a: Arguments) -> Machine:
     for binding in bindings.items:
         match binding:
             case List((Symbol(name) as target, form)):
-                _refuse_constant(target)
+                _check_local(a.session, target)
                 if name in seen:
                     raise NablispError("name", f"let binds {name} twice", span=binding.span)
                 seen.add(name)
                 value = yield form, scope
-                scope.names[name] = value
+                scope.bind(name, value)
                 if kind_of(value) == "function":  # it sees what came before it, not what follows
                     scope = Scope({}, scope)
             case _:
@@ -233,8 +238,8 @@ def _elements(session: Any, value: Value, what: str) -> list[Value]:
         ):
             return [plain(arg) for arg in value.args]
         if shape[0] != ROWS:
-            session.budget.node(shape[0])
-            return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
+            session.budget.check("nodes", session.budget.nodes + shape[0])
+            return [call_op(session, OPS["ref"], (value, i), {}) for i in range(shape[0])]
         raise NablispError(
             "type",
             f"{what} cannot go over the rows of {brief(value)}",
@@ -457,9 +462,10 @@ def assert_(a: Arguments) -> Machine:
         value = bool(value.all())
     expect(value, ("boolean",), "what assert checks", condition.span)
     if not value:
-        why = (yield a.given[1], a.scope) if len(a.given) > 1 else "this does not hold"
+        why = (yield a.given[1], a.scope) if len(a.given) > 1 else ""
+        said = why if isinstance(why, str) else a.session.text(why)
         raise NablispError(
-            "assertion", why if isinstance(why, str) else a.session.text(why), span=condition.span
+            "assertion", said if said.strip() else "this does not hold", span=condition.span
         )
     return None
 
@@ -486,13 +492,12 @@ def get(a: Arguments) -> Machine:
         )
     found = parts()
     if key.name not in found:
-        close = nearest(key.name, found)
         has = ", ".join(f":{name}" for name in found)
         raise NablispError(
             "keyword",
             f"this result has no part :{key.name}",
             span=key.span,
-            hint=f"did you mean :{close}?" if close else f"it has {has}",
+            hint=meant(key.name, found, f"it has {has}", mark=":"),
         )
     return found[key.name]
 

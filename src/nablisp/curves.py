@@ -20,7 +20,7 @@ from .figure import LARGEST, Contours, Figure, Line, Points, Series, Vector, bul
 from .limits import Budget
 from .printer import brief
 from .shapes import shape_of, show
-from .views import GRID, NEAR, reduces, spread, thinned
+from .views import GRID, frame, reduces, seen, spread, thinned
 
 FIELD = 91
 """Points of a surface along each side, where rows are few."""
@@ -175,15 +175,11 @@ class Curves:
     def fix(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> None:
         """Let the frame hold how all looks in the end, and how it starts as far as that is near."""
         start, end = (np.concatenate(self.values(params)) for params in (first, last))
-        low, high = widened(end)
-        far = NEAR * (high - low)
-        self.high = widened(np.concatenate([end, np.clip(start, low - far, high + far)]))
+        self.high = frame(end, start)
 
     def heights(self, params: Mapping[str, Any]) -> Vector:
         """Where everything is, in units of the frame's height."""
-        low, high = self.high or (0.0, 1.0)
-        seen = np.concatenate([y[:: max(1, len(y) // 60)] for y in self.values(params)])
-        return np.clip((seen - low) / (high - low), -0.5, 1.5)
+        return seen(self.values(params), self.high or (0.0, 1.0))
 
 
 def surface(

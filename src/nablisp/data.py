@@ -102,7 +102,14 @@ def as_columns(data: Any, *, budget: Budget | None = None) -> Columns:
     already is not copied: the column is a read-only view of it. Columns stay what they are, those
     in files unread. Raises NablispError of kind `data`, `limit`, or `unavailable`.
     """
-    budget = budget or Budget()
+    columns = _columns_of(data, budget or Budget())
+    for name in columns:
+        if not columns.rows:
+            raise NablispError("data", f"column {name} has no rows")
+    return columns
+
+
+def _columns_of(data: Any, budget: Budget) -> Columns:
     if isinstance(data, Columns):
         return data
     if isinstance(data, Mapping):

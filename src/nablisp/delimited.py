@@ -178,6 +178,7 @@ def _plan(request: Request, delimiter: str, head: str) -> _Csv:
     wanted = [header.index(name) for name in asked] if request.select else [*range(len(header))]
     counts = Counter(header)
     for place in wanted:
+        request.budget.step()
         name, where = header[place], f" line 1, column {place + 1}"
         if not name:
             hint = "name it, or say which columns to read, each by its name"

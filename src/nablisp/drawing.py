@@ -21,7 +21,7 @@ from .pictures.scenes import fitted
 from .printer import brief
 from .results import Result
 from .values import Arguments, Value, described, expect, kind_of
-from .views import LABEL, labelled, loss_curve, moments, states
+from .views import LABEL, descent, labelled, moments, states
 
 FRAMES = 48
 """Pictures of a movie, at most."""
@@ -298,7 +298,7 @@ def _figure(a: Arguments, values: Sequence[Value], over: Sequence[Range]) -> Fig
 
 def _losses(a: Arguments, runs: Sequence[Result]) -> Figure:
     """Loss curves, one over the other."""
-    curves = [loss_curve(run.history["loss"]) for run in runs]
+    curves = [descent(run) for run in runs]
     if len(runs) == 1:
         return curves[0]
     series = []
@@ -440,7 +440,7 @@ def _around(a: Arguments, runs: Sequence[Result]) -> list[Range]:
         state
         for run in runs
         for step, state in zip(*states(run), strict=True)
-        if run.history["loss"][step] <= GROWN * run.first_loss
+        if run.history["loss"][run.history.place(step)] <= GROWN * run.first_loss
     ]
     found = []
     for name in moved:
@@ -469,20 +469,20 @@ def _frames(
     else:
         scene = result.view.scene if result.view else None
         if scene is None:
-            return _falling(losses, title)
+            return _falling(descent(result, title))
         steps, path = states(result)
     start = f"{title}   " if title else ""
     return [
         scene.figure(
-            path[k], f"{start}step {steps[k]:,}   loss {losses[min(steps[k], len(losses) - 1)]:.3g}"
+            path[k],
+            f"{start}step {steps[k]:,}   loss {losses[result.history.place(steps[k])]:.3g}",
         )
         for k in moments(scene, path, FRAMES)
     ]
 
 
-def _falling(losses: Any, title: str) -> list[Figure]:
+def _falling(whole: Figure) -> list[Figure]:
     """A loss curve as it is drawn, for a run whose model cannot be."""
-    whole = loss_curve(losses, title)
     x, y = whole.axes()
     line = _line(whole)
     ends = np.unique(np.linspace(1, len(line.x), FRAMES).astype(int))

@@ -14,21 +14,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import NablispError, nearest
+from .errors import NablispError, meant
 from .expr import (
     Expr,
     Op,
     Sym,
 )
 from .forms import Array, Form, Keyword, List, Number, String, Symbol
+from .looks import skeleton
 from .operations import arity_words, array_of, call_op, formula_of, simplest, unknown_keyword
 from .printer import brief
+from .scope import Scope
 from .values import (
     Arguments,
     Closure,
     Formula,
     Primitive,
-    Scope,
     Value,
     a_kind,
     key_span,
@@ -151,7 +152,7 @@ def _start(session: Any, form: Form, scope: Scope | None) -> Any:
     if not form.items:
         raise NablispError("type", "() is no value", hint="an empty array is []")
     head = form.items[0]
-    session.budget.step(1 if scope is None else 1 + (scope.depth >> 6))  # names are looked for
+    session.budget.step(1 if scope is None else scope.cost)
     if isinstance(head, Symbol):
         name = head.name
         if scope is not None and (local := scope.find(name)) is not None:
@@ -180,6 +181,7 @@ def lookup(session: Any, name: str, scope: Scope | None) -> Value:
     if found is not None:
         return found[0]
     _refuse_slip(session, name, scope)
+    session.meet(name)
     return Sym(name)
 
 
@@ -188,7 +190,7 @@ _OPERATORS = re.compile(r"(\*\*|[+\-*/^])")
 
 def _refuse_slip(session: Any, name: str, scope: Scope | None) -> None:
     """An infix formula typed without blanks reads as a name; it is none."""
-    if re.match(r"[+-]?\.?[0-9]", name):
+    if re.match(r"[+-]?\.?\d", skeleton(name)):
         raise NablispError(
             "slip",
             f"{name} begins like a number and is neither number nor name",
@@ -238,9 +240,8 @@ def unknown_function(session: Any, head: Symbol) -> NablispError:
     name = head.name
     if name in LATER:
         return NablispError("unavailable", f"({name} …) {LATER[name]}", span=head.span)
-    close = nearest(name, session.callable_names())
     argument = "y" if name == "x" else "x"
-    hint = f"did you mean {close}?" if close else f"define it: (define ({name} {argument}) …)"
+    hint = meant(name, session.callable_names(), f"define it: (define ({name} {argument}) …)")
     if re.match(r"\*+[0-9.]", name):
         hint = "put a blank after the operation: (* 2 x)"
     return NablispError(
@@ -358,7 +359,9 @@ def _apply(
             return Tail(body[0], inner) if len(body) == 1 else _sequence(body, inner)
         case Formula(name):
             check_count(function, len(args), options, form)
-            return simplest(session, function(*(formula_of(arg, name) for arg in args)))
+            root = function(*(formula_of(arg, f"an argument of {name}") for arg in args))
+            session.shape(root)
+            return simplest(session, root)
         case Primitive():
             check_arguments(function, len(args), options, form)
             return function.run(

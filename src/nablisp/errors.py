@@ -27,6 +27,7 @@ KINDS = {
     "type": "a value of the wrong kind",
     "shape": "shapes that do not fit together",
     "value": "a value outside what is allowed",
+    "busy": "a session that another thread is using",
     "limit": "more nodes, steps, bytes or time than the session may use",
     "file": "a file that cannot be read or written, or may not be",
     "data": "a table of numbers that is not one",
@@ -128,9 +129,9 @@ def _revive(
 
 def draw(error: NablispError) -> str:
     """An error as lines of text: what, where (file:line:column, the line, a caret), cure."""
-    lines = [f"error: {visible(error.message)}"]
+    lines = [f"error: {visible(error.message, '')}"]
     if (span := error.span) is not None:
-        lines.append(f"  {visible(span.file)}:{span.line}:{span.column}")
+        lines.append(f"  {visible(span.file, '')}:{span.line}:{span.column}")
         lines += _excerpt(span)
     if error.hint:
         lines += [f"  {visible(line)}" for line in error.hint.splitlines()]
@@ -156,23 +157,39 @@ def _excerpt(span: Span, width: int = 96) -> list[str]:
 def width_of(text: str) -> int:
     """Terminal cells a text takes: none for combining marks, two for wide characters."""
     return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        0
+        if unicodedata.category(c) in ("Mn", "Me")
+        else 2
+        if unicodedata.east_asian_width(c) in "WF"
+        else 1
         for c in text
     )
 
 
-def visible(text: str) -> str:
-    """Text for a terminal: control, bidirectional and invisible characters become escapes."""
+def visible(text: str, kept: str = "\n") -> str:
+    """Text for a terminal: control, bidirectional and invisible characters become escapes.
+
+    A tab becomes a blank, and line ends stay; with `kept=""` they, too, are escapes: what must be
+    one line is one, whatever a file is called.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        c if c in "\n " or unicodedata.category(c)[0] not in "CZ" else _escape(c)
+        c if c in kept or c == " " or shows(c) else f"\\u{{{ord(c):x}}}"
         for c in text.replace("\t", " ")
     )
 
 
-def _escape(c: str) -> str:
-    return f"\\u{{{ord(c):x}}}"
+# Letters and marks that show nothing: fillers, joiners, variation selectors. What Unicode calls
+# default ignorable, and Python printable.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def shows(c: str) -> bool:
+    """Does a character put ink on the screen?"""
+    return c.isprintable() and c != " " and not _UNSEEN.match(c)
 
 
 CANDIDATES = 2000
@@ -191,3 +208,25 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
         return None
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def meant(name: str, names: Iterable[str], instead: str = "", *, mark: str = "") -> str:
+    """A hint: the known name that was meant, if one is near; else what to do instead."""
+    close = nearest(name, names)
+    return f"did you mean {mark}{close}?" if close else instead
+
+
+def no_such(
+    what: str, name: object, names: Iterable[str], kind: str = "value", *, mark: str = ""
+) -> NablispError:
+    """There is nothing of this sort under that name; the hint has the name that was meant, or all.
+
+    >>> raise no_such("optimizer", "adm", ["gd", "adam"])
+    """
+    known = list(names)
+    every = f"there are {', '.join(mark + n for n in known)}"
+    return NablispError(
+        kind,
+        f"there is no {what} called {mark}{name}",
+        hint=meant(str(name), known, every, mark=mark),
+    )

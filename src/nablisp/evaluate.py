@@ -14,8 +14,8 @@ import numpy as np
 from . import shapes as sh
 from .accurate import accurate
 from .arrays import array_function
-from .errors import NablispError, nearest
-from .expr import EXACT, Call, Const, Expr, Num, Op, Options, Sym, asked, names, postorder
+from .errors import NablispError, meant
+from .expr import EXACT, Call, Const, Expr, Num, Op, Options, Sym, as_float, asked, names, postorder
 from .ops import OPS
 
 ROWS = "(rows)"
@@ -68,10 +68,16 @@ def val(
 def as_value(value: Any, name: str = "a value") -> Value:
     """A Python value as the language computes with it; NablispError "type" for anything else."""
     if isinstance(value, (bool, int)):
-        return value if isinstance(value, bool) or abs(value) <= EXACT else float(value)
+        return value if isinstance(value, bool) or abs(value) <= EXACT else as_float(value)
     if isinstance(value, float):
         return float(value)
-    array = np.asarray(value)
+    if type(value).__name__ == "MaskedArray" and value.mask.any():
+        hint = "leave them out, or fill them"
+        raise NablispError("type", f"{name} has masked entries", hint=hint)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        array = np.empty(0, object)
     if array.dtype.kind not in "biuf":
         raise NablispError("type", f"{name} must be a number or an array of numbers")
     array = array if array.dtype.kind == "b" else array.astype(np.float64, copy=False)
@@ -166,11 +172,10 @@ def _lookup(name: str, env: Mapping[str, Value]) -> Value:
     if name == ROWS:
         raise NablispError("unbound-name", "(rows) has no value: there are no columns")
     known = sorted(n for n in env if n != ROWS)
-    close = nearest(name, known)
     raise NablispError(
         "unbound-name",
         f"{name} has no value" + (f"; given are {', '.join(known[:8])}" if known else ""),
-        hint=f"did you mean {close}?" if close else f"give it: (val … :{name} 1)",
+        hint=meant(name, known, f"give it: (val … :{name} 1)"),
     )
 
 

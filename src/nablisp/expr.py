@@ -151,13 +151,15 @@ def sweep() -> None:
     a whole graph. Between sweeps the table holds at most as many dead entries as live ones.
     """
     _SWEEP_AT[0] = 2**63  # a node made meanwhile does not sweep again
-    keys = list(_TABLE)
-    while keys:
-        key = keys.pop()
-        entry = _TABLE.get(key)
-        if entry is not None and entry() is None:
-            _remove_dead_weakref(_TABLE, key)
-    _SWEEP_AT[0] = 2 * len(_TABLE) + 100_000
+    try:
+        keys = list(_TABLE)
+        while keys:
+            key = keys.pop()
+            entry = _TABLE.get(key)
+            if entry is not None and entry() is None:
+                _remove_dead_weakref(_TABLE, key)
+    finally:  # also where an interrupt ends it
+        _SWEEP_AT[0] = 2 * len(_TABLE) + 100_000
 
 
 class Expr:
@@ -401,13 +403,12 @@ def row(name: str) -> Op:
     try:
         return OPS[name]
     except KeyError:
-        from .errors import nearest
+        from .errors import meant
 
-        close = nearest(name, OPS)
         raise NablispError(
             "unbound-name",
             f"there is no operation called {name}",
-            hint=f"did you mean {close}?" if close else "",
+            hint=meant(name, OPS),
         ) from None
 
 

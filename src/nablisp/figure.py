@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .printer import counted
+
 Vector = np.ndarray[Any, Any]
 
 COUNTS = ("step", "row")
@@ -237,7 +239,7 @@ class Movie:
     def text(self) -> str:
         """What it shows, in one line."""
         first = replace(self.frames[0], title="")
-        return f"moving {first.text}, {len(self.frames)} frames"
+        return f"moving {first.text}, {counted(len(self.frames), 'frame')}"
 
     def __repr__(self) -> str:
         return f"<{self.text}>"

@@ -18,8 +18,9 @@ from typing import IO, Any, Literal
 
 from .errors import NablispError, Span, nearest
 from .limits import Budget
+from .process import patient
 
-Mode = Literal["r", "rb", "w", "wb"]
+Mode = Literal["r", "rb"]
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -38,42 +39,31 @@ def _flags(*names: str) -> int:
 
 _OPEN = _flags("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")  # NONBLOCK: no pipe can hang us
 _READ = _OPEN | os.O_RDONLY
-_WRITE = _OPEN | os.O_WRONLY | os.O_CREAT
-_NEW = _WRITE | os.O_EXCL
+_WRITE = _OPEN | os.O_WRONLY
+_NEW = _WRITE | os.O_CREAT | os.O_EXCL
 _LIST = _flags("O_NOFOLLOW", "O_DIRECTORY") | os.O_RDONLY
 _ENTER = _flags("O_NOFOLLOW", "O_DIRECTORY", "O_PATH")
+
+_NO_NAME = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, ends of lines, halves of characters."""
 
 _RELATIVE = "files are named from the session's folder on, like data/points.csv"
 
 
 def open_file(root: Path | None, name: str, mode: Mode) -> IO[Any]:
-    r"""The file `name` under `root`, open; the caller closes it.
+    """The file `name` under `root`, open; the caller closes it. Text is UTF-8, a BOM is skipped.
 
-    Text is UTF-8: a BOM is skipped, lines are written with `\n`. Writing makes the file or empties
-    it; folders are not made. Raises NablispError of kind `file`.
+    Raises NablispError of kind `file`.
     """
     top, path = _resolve(root, name)
-    reads = mode.startswith("r")
     try:
-        if reads or path.exists():
-            _only_regular(name, path.lstat())  # to open a device may already do something
-        number = _descend(top, path, _READ if reads else _WRITE)
-        try:
-            _only_regular(name, os.fstat(number))
-            if not reads:
-                os.ftruncate(number, 0)
-        except BaseException:
-            os.close(number)
-            raise
+        number = _regular(top, path, name, _READ)[0]
     except OSError as error:
         raise _failed(top, path, name, error) from None
-    if mode.endswith("b"):
-        return os.fdopen(number, mode)
-    if reads:
-        return os.fdopen(number, mode, encoding="utf-8-sig")
-    return os.fdopen(number, mode, encoding="utf-8", newline="\n")
+    return os.fdopen(number, mode, encoding=None if mode == "rb" else "utf-8-sig")
 
 
+@patient
 def replace_file(
     root: Path | None, name: str, pieces: Iterable[Any], older: str | None = None
 ) -> None:
@@ -81,21 +71,27 @@ def replace_file(
 
     They are written beside, flushed to the disk and renamed; with `older` what was there keeps that
     name in the same folder. Where anything fails, what was there is there still, under one of the
-    two names. Raises NablispError of kind `file`.
+    two names. Permissions stay; a name that is linked to another file is parted from it. Folders
+    are not made. Raises NablispError of kind `file`.
     """
     top, path = _resolve(root, name)
-    part, moved = f"{path.name}.{token_hex(8)}.part", False
+    part, moved, there = f"{path.name}.{token_hex(8)}.part", False, path.exists()
     try:
+        mode = _mode(top, path, name) if there else None
         with _folder(top, path.parent) as (folder, where):
             number = os.open(where(part), _NEW, 0o666, dir_fd=folder)
             try:
                 try:
+                    with suppress(OSError):  # where files cannot be locked, none is swept
+                        _claim(number)
+                    if mode is not None and hasattr(os, "fchmod"):
+                        os.fchmod(number, mode)
                     for piece in pieces:
                         _write(number, memoryview(piece))
                     os.fsync(number)
                 finally:
                     os.close(number)
-                if older is not None and path.exists():
+                if older is not None and there:
                     _rename(folder, where(path.name), where(older))
                     moved = True
                 _rename(folder, where(part), where(path.name))
@@ -114,14 +110,22 @@ def replace_file(
 
 
 def sweep(root: Path | None, name: str) -> None:
-    """Remove what a `replace_file` of this name left behind when its process was killed."""
+    """Remove what a `replace_file` of this name left behind when its process was killed.
+
+    Who writes such a file holds a lock on it, which ends with the process.
+    """
     top, path = _resolve(root, name)
     orphan = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}\.part")
     with suppress(OSError), _folder(top, path.parent) as (folder, where):
         for left in os.listdir(path.parent if folder is None else folder):  # noqa: PTH208
             if orphan.fullmatch(left):
-                with suppress(OSError):
-                    os.unlink(where(left), dir_fd=folder)  # by the folder's number
+                with suppress(OSError):  # of another process that is at it, too
+                    number = os.open(where(left), _READ, dir_fd=folder)
+                    try:
+                        _claim(number)
+                        os.unlink(where(left), dir_fd=folder)  # by the folder's number
+                    finally:
+                        os.close(number)
 
 
 def read_bytes(root: Path | None, name: str, budget: Budget) -> bytes | None:
@@ -139,15 +143,11 @@ def read_bytes(root: Path | None, name: str, budget: Budget) -> bytes | None:
 
 
 def write_file(root: Path | None, name: str, data: bytes, span: Span | None) -> None:
-    """Write a whole file under `root`; NablispError "file" at `span` where that cannot be."""
+    """Write a file under `root`, all or nothing; NablispError "file" at `span`."""
     try:
-        with open_file(root, name, "wb") as file:
-            file.write(data)
+        replace_file(root, name, [data])
     except NablispError as error:
         raise error.at(span) from None
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise NablispError("file", f'"{name}" cannot be written: {why}', span=span) from None
 
 
 def folder_names(root: Path | None, name: str) -> list[str] | None:
@@ -197,7 +197,7 @@ def _resolve(root: Path | None, name: str) -> tuple[Path, Path]:
             hint="the program that runs it gives it a folder with Session(root=…)",
         )
     parts = PureWindowsPath(name)  # knows both kinds of slashes, and drives
-    if not name or "\0" in name:
+    if not name or _NO_NAME.search(name):
         wrong = "is no name of a file"
     elif re.match(r"\w[\w+.-]+:/", name, re.ASCII):
         wrong = "is an address, and nothing is fetched"
@@ -209,12 +209,44 @@ def _resolve(root: Path | None, name: str) -> tuple[Path, Path]:
         try:
             top = root.resolve(strict=True)
             path = (top / name).resolve()
+            path.exists()  # OSError where it is too long, or in a folder that is closed
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
             raise _failed(root, root / name, name, error) from None
         if path.is_relative_to(top):
             return top, path
         wrong = "is a link that leads out of the session's folder"
     raise NablispError("file", f'"{name}" {wrong}', hint=_RELATIVE)
+
+
+def _regular(top: Path, path: Path, name: str, flags: int) -> tuple[int, os.stat_result]:
+    """A regular file that is there, opened, and its status."""
+    _only_regular(name, path.lstat())  # to open a device may already do something
+    number = _descend(top, path, flags)
+    try:
+        status = os.fstat(number)
+        _only_regular(name, status)
+    except BaseException:
+        os.close(number)
+        raise
+    return number, status
+
+
+def _mode(top: Path, path: Path, name: str) -> int:
+    """The permissions of a file that is there, which must allow to write it."""
+    number, status = _regular(top, path, name, _WRITE)
+    os.close(number)
+    return stat.S_IMODE(status.st_mode)
+
+
+def _claim(number: int) -> None:
+    """Lock a file until it is closed; BlockingIOError where another process has it.
+
+    On Windows nobody can remove what is open, so nothing need be locked.
+    """
+    if os.name == "posix":
+        import fcntl
+
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _descend(top: Path, path: Path, flags: int) -> int:
@@ -279,10 +311,10 @@ def _missing(top: Path, path: Path) -> NablispError:
     missing = path
     while not missing.parent.exists():
         missing = missing.parent
-    try:
-        names = [entry.name for entry in islice(os.scandir(missing.parent), 10_000)]
-    except OSError:
-        names = []
+    names: list[str] = []
+    with suppress(OSError), _folder(top, missing.parent) as (folder, _):
+        entries = os.scandir(missing.parent if folder is None else folder)
+        names = [entry.name for entry in islice(entries, 10_000)]
     close = nearest(missing.name, names)
     what = "file" if missing == path else "folder"
     return NablispError(

@@ -31,7 +31,7 @@ class FitOptions:
 
 FIT_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "scale": (lambda v: 0 < v < np.inf, "a positive number"),
-    "starts": (lambda v: 0 <= v <= 1e6 and v == int(v), "a whole number from 0"),
+    "starts": (lambda v: 0 <= v <= 1e6 and v == int(v), "a whole number from 0 to 1,000,000"),
 }
 """What the options that are numbers may be, beside those of `options.RANGES`."""
 
@@ -73,6 +73,16 @@ def bounds_of(bounds: Any) -> dict[str, tuple[float | None, float | None]]:
             )
         found[str(name)] = pair
     return found
+
+
+def check_bounds(bounds: Mapping[str, tuple[float | None, float | None]]) -> None:
+    """Refuse bounds that leave nothing between them."""
+    for name, ends in bounds.items():
+        low, high = ends
+        if any(end is not None and np.isnan(end) for end in ends):
+            raise NablispError("value", f"a bound of {name} is nan")
+        if low is not None and high is not None and low > high:
+            raise NablispError("value", f"the bounds of {name} are the wrong way round")
 
 
 def in_fit_range(name: str, value: Any) -> Any:

@@ -22,12 +22,12 @@ from .blocks import Block, Blocks, known
 from .certificate import FitResult
 from .columns import Columns
 from .errors import NablispError
-from .evaluate import as_value
 from .expr import Expr, Sym, as_expr, asked, size
 from .fit_options import FitOptions, bounds_of, in_fit_range, weighing
 from .least_squares import Bounds, Tick, descend, polish
 from .limits import Budget
 from .model import ROBUST, SCALE, weight_name
+from .options import starts_of
 from .problem import Problem, Vector, posed
 from .residuals import Rows
 from .results import Progress
@@ -75,8 +75,7 @@ def fit(
     Raises NablispError: "unbound-name" for a name without a value, "shape" where rows do not fit,
     "data" for what is not finite, "value" for an option out of range.
     """
-    if not isinstance(params, Mapping):
-        raise NablispError("type", "params map names to starts", hint='{"a": 1, "k": 0}')
+    start = starts_of(params)
     columns = Columns()
     columns.add(table.as_columns(data) if data is not None else {})
     responses = [_column(v, f" response {k}", columns) for k, v in enumerate(_listed(y))]
@@ -94,7 +93,6 @@ def fit(
         fixed=frozenset((fixed,) if isinstance(fixed, str) else fixed),
         **{n: in_fit_range(n, v) for n, v in numbers.items() if v is not None},
     )
-    start = {name: as_value(value, name) for name, value in params.items()}
     return fitted(responses, models, start, columns, chosen)
 
 

@@ -8,7 +8,6 @@ sooner reach less far: so what is formatted stays as it is.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,9 +19,11 @@ from typing import NamedTuple
 from .commands import (
     FINE,
     MISTAKE,
+    Parser,
     decoded,
     os_words,
     replace_file,
+    say,
     script_bytes,
     script_files,
     wrong_use,
@@ -244,7 +245,7 @@ def _in_columns(lines: Iterator[Line]) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """`nablisp fmt FILE…`: lay out scripts, or say which are not."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp fmt",
         description="Lay out scripts: indents, blanks and brackets, in lines of up to 100 columns. "
         "Comments, blank lines and the author's own line ends stay.",
@@ -275,9 +276,9 @@ def main(arguments: list[str]) -> int:
         if options.diff:
             sys.stdout.writelines(_difference(old, new, name))
         elif dry and new != old:
-            print(name)
+            say(name)
         elif not dry and name == "-":
-            print(new, end="")
+            say(new, end="")
     if options.files != ["-"]:
         changed = sum(found)
         files = (

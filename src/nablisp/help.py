@@ -9,7 +9,7 @@ from typing import Any
 
 from .backends import BACKENDS
 from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL
-from .errors import NablispError, nearest
+from .errors import NablispError, meant
 from .expr import OPS, Op
 from .operations import usage
 from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
@@ -195,11 +195,10 @@ def _lines(first: str, *rest: str) -> str:
 def _unknown(session: Any, name: str) -> NablispError:
     if name in LATER:
         return NablispError("unavailable", f"({name} …) {LATER[name]}")
-    close = nearest(name, names_of(session))
     return NablispError(
         "unbound-name",
         f"nothing is called {name}",
-        hint=f"did you mean {close}?" if close else "(help) lists what there is",
+        hint=meant(name, names_of(session), "(help) lists what there is"),
     )
 
 
@@ -237,11 +236,10 @@ def search(session: Any, words: str) -> str:
             told.append(line)
     found = named + told
     if not found:
-        close = nearest(words, names_of(session))
         raise NablispError(
             "unbound-name",
             f"nothing is called {words}, or speaks of it",
-            hint=f"did you mean {close}?" if close else "(help) lists what there is",
+            hint=meant(words, names_of(session), "(help) lists what there is"),
         )
     more = [f"… and {len(found) - FOUND} more"] if len(found) > FOUND else []
     return "\n".join(found[:FOUND] + more)

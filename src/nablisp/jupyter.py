@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .commands import note
 from .data import as_columns
 from .errors import NablispError, draw, visible
 from .session import Session
@@ -70,12 +70,10 @@ class Notebook:
         return last
 
     def _values(self, text: str) -> Iterator[Value]:
-        """What the forms show, as they are run; an interrupt ends the cell."""
+        """What the forms show, as they are run."""
         for _, value in self.session.values(text, name="<cell>"):
             if value is not None:
                 yield value
-            if getattr(value, "status", None) == "interrupted":
-                return
 
     def _show(self, value: Value) -> None:
         from IPython.display import display
@@ -96,7 +94,8 @@ class Notebook:
 
 
 def _session() -> Session:
-    session = Session(note=lambda line: print(f"note: {visible(line)}", file=sys.stderr))
+    session = Session(note=note)
+    session.undoes = True
     session.watches = True  # for pictures of what moved
     return session
 

@@ -19,13 +19,18 @@ from typing import Any
 from weakref import ref
 
 from .errors import NablispError
+from .process import whole
 
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Forms and nodes make no cycles; the collector, looking for them, would double the time."""
+    """Forms and nodes make no cycles; the collector, looking for them, would double the time.
+
+    Only who finds it on turns it off, and on again: so of several threads the last leaves it on.
+    """
     on = gc.isenabled()
-    gc.disable()
+    if on:
+        gc.disable()
     try:
         yield
     finally:
@@ -205,6 +210,7 @@ class Budget:
         if size <= SMALL or key in self._held:
             return
 
+        @whole
         def gone(_: object) -> None:
             self.held -= size
             del self._held[key]

@@ -18,9 +18,10 @@ import numpy as np
 from .errors import NablispError
 from .figure import Figure
 from .printer import element
+from .process import check
 from .results import Progress
 from .showing import redraws
-from .views import Scene, View, loss_curve, moments, states, thinned
+from .views import Scene, View, descent, loss_curve, moments, states, thinned
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -226,14 +227,14 @@ class _Terminal:
         if not self.asked or view is None:
             return
         if (scene := view.scene) is None:
-            figure = loss_curve(result.history["loss"])
+            figure = descent(result)
         else:
             figure = scene.figure(result.params)
             try:
                 if self.drawn <= 1:
                     self._play(scene, result)
             except KeyboardInterrupt:  # enough seen
-                pass
+                check()
         self._show(figure, Progress(result.steps, result.steps, result.loss, 0.0, run=result.run))
 
     def _play(self, scene: Scene, result: Any) -> None:
@@ -244,8 +245,9 @@ class _Terminal:
         losses = result.history["loss"]
         for k in moments(scene, kept, FRAMES)[:-1]:
             began = time.perf_counter()
-            at = Progress(steps[k], result.steps, float(losses[steps[k]]), 0.0, run=result.run)
-            self.losses = thinned(losses[: steps[k] + 1]).tolist()
+            place = result.history.place(steps[k])
+            at = Progress(steps[k], result.steps, float(losses[place]), 0.0, run=result.run)
+            self.losses = thinned(losses[: place + 1]).tolist()
             self._show(scene.figure(kept[k]), at)
             time.sleep(max(0.0, 1 / REPLAY - (time.perf_counter() - began)))
         self.losses = thinned(losses).tolist()

@@ -22,12 +22,14 @@ from .columns import Columns
 from .curvature import Nature
 from .ending import Ending
 from .errors import NablispError
-from .evaluate import ROWS, as_value
+from .evaluate import ROWS
 from .expr import Expr, Sym, as_expr, asked, names, substitute
+from .fit_options import bounds_of, check_bounds
 from .limits import Budget
 from .methods import STEEP, Bounds, Point, lbfgs, look, newton
-from .options import Options, check_loss, in_range, method_of, moving
+from .options import Options, check_loss, in_range, method_of, moving, several, starts_of
 from .printer import brief
+from .recording import History
 from .results import Progress, Result, outcome
 from .surface import Surface, check_size, shapes_of
 from .trouble import trouble
@@ -92,14 +94,13 @@ def minimize(
     }
     options = Options(
         by=by,
-        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
-        until=None if until is None else as_expr(until),
-        bounds=dict(bounds or {}),
+        wrt=several(wrt, "wrt"),
+        until=None if until is None else asked(until),
+        bounds=bounds_of(bounds or {}),
         backend=backend,
         **numbers,
     )
-    values = {name: as_value(value, name) for name, value in start.items()}
-    return outcome(minimizing(asked(e), values, columns, options))
+    return outcome(minimizing(asked(e), starts_of(start), columns, options))
 
 
 def minimizing(
@@ -172,11 +173,12 @@ class _Search:
                 self.surface.vector({n: none if v is None else v for n, v in ends.items()})
             )
         low, high = sides
+        check_bounds(self.options.bounds)
         for label, x, a, b in zip(self.surface.labels, self.start, low, high, strict=True):
             if not a <= x <= b:
-                raise NablispError(
-                    "value", f"{label} starts at {brief(float(x))}, outside its bounds"
-                )
+                where = f"{label} starts at {brief(float(x))}, outside its bounds"
+                hint = f"it may go from {brief(float(a))} to {brief(float(b))}"
+                raise NablispError("value", where, hint=hint)
         return Bounds(low, high)
 
     def _condition(self, params: Mapping[str, Any], columns: Columns) -> Any:
@@ -240,7 +242,8 @@ class _Search:
                     except StopIteration as stop:
                         reason = stop.value
                         break
-                    self._record(point)
+                    for name, kept in self.history.items():
+                        kept.append(self._entry(name, point))
                     point, done = following, done + 1
             with np.errstate(all="ignore"):
                 verdict = self._verdict(reason or "", first, point)
@@ -297,10 +300,9 @@ class _Search:
         """The largest entry of the gradient that is not held at a bound."""
         return float(np.abs(point.slope[self.bounds.free(point)]).max(initial=0.0))
 
-    def _record(self, point: Point) -> None:
-        for name, kept in self.history.items():
-            at = None if name == "loss" else self.surface.spans[name].start
-            kept.append(point.value if at is None else float(point.x[at]))
+    def _entry(self, name: str, point: Point) -> float:
+        """What history holds of a point."""
+        return point.value if name == "loss" else float(point.x[self.surface.spans[name].start])
 
     @cached_property
     def view(self) -> View:
@@ -362,7 +364,9 @@ class _Search:
         self, verdict: _Verdict, first: Point, point: Point, done: int, seconds: float
     ) -> Result:
         surface = self.surface
-        self._record(point)
+        history = {
+            n: [np.array([*h[:done], self._entry(n, point)])] for n, h in self.history.items()
+        }
         steep = np.abs(point.slope) == STEEP
         slope = np.where(steep, np.copysign(inf, point.slope), point.slope + 0.0)
         with np.errstate(all="ignore"):
@@ -377,7 +381,7 @@ class _Search:
             surface.values(slope),
             done,
             seconds,
-            {name: np.array(kept) for name, kept in self.history.items()},
+            History(history, done),
             self.ran or self.by or "lbfgs",
             verdict.remarks,
             why=f"{self.word} gives no standard errors",

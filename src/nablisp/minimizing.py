@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .elaborate import SPECIAL, Machine, form_row
-from .errors import NablispError, nearest
+from .errors import NablispError, meant
 from .expr import Expr, as_expr, names
 from .forms import Form, Keyword, List, Symbol
 from .options import Options
@@ -120,14 +120,11 @@ def _from_starts(
                 "value", f"{name} is a column, and columns do not move", span=a.at("from")
             )
         if name not in inside:
-            close = nearest(name, inside)
             raise NablispError(
                 "unbound-name",
                 f":from names {name}, which is not in the formula",
                 span=a.at("from"),
-                hint=f"did you mean {close}?"
-                if close
-                else f"its names are {', '.join(inside) or 'none'}",
+                hint=meant(name, inside, f"its names are {', '.join(inside) or 'none'}"),
             )
     held = {n: p.value for n, p in session.parameters.items()}
     _check_free(a, loss, {**session.shapes, **starts})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import shapes as sh
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant
 from .evaluate import apply
 from .expr import (
     EXACT,
@@ -222,8 +222,16 @@ def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
             )
 
 
-def formula_of(value: Value, what: str) -> Expr:
-    return as_expr(expect(value, _FORMULA, f"an argument of {what}"))
+def formula_of(value: Value, what: str, span: Span | None = None) -> Expr:
+    """What may take the place of a name in a formula: names stand for numbers."""
+    if sh.is_boolean(expect(value, _FORMULA, what, span)):
+        raise NablispError(
+            "type",
+            f"{what} must be a number, and {brief(value)} is true or false",
+            span=span,
+            hint="choose numbers with where: (where c 1 0)",
+        )
+    return as_expr(value)
 
 
 def _whole(value: Value, what: str, span: Span | None) -> int:
@@ -282,13 +290,12 @@ def array_of(session: Any, values: Sequence[Value]) -> Value:
 def unknown_keyword(
     name: str, owner: str, known: Sequence[str], span: Span | None = None
 ) -> NablispError:
-    close = nearest(name, known)
     takes = ", ".join(f":{k}" for k in known) if known else "no keywords"
     return NablispError(
         "keyword",
         f"{owner} has no keyword :{name}",
         span=span,
-        hint=f"did you mean :{close}?" if close else f"{owner} takes {takes}",
+        hint=meant(name, known, f"{owner} takes {takes}", mark=":"),
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf, isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
-from .errors import NablispError, nearest
+from .errors import NablispError, meant, no_such
 from .evaluate import as_value, evaluate
-from .expr import Expr, Num, Sym, as_expr, call, formula, names, substitute
+from .expr import Expr, Num, Sym, as_expr, asked, call, formula, names, substitute
 from .optimizers import METHODS, OPTIMIZERS, SCHEDULES, Optimizer
 from .printer import brief
 from .shapes import ShapeEnv, is_boolean, shape_of, show
@@ -34,6 +36,12 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "threads": (lambda v: 1 <= v <= 1024 and v == int(v), "a whole number from 1 to 1024"),
 }
 """What the options that are numbers may be."""
+
+SETTINGS: dict[str, tuple[Callable[[float], bool], str]] = {
+    **dict.fromkeys(("beta", "beta1", "beta2", "rho"), (lambda v: 0 <= v < 1, "from 0 to below 1")),
+    "eps": RANGES["lr"],
+}
+"""And the settings of optimizers; others are any finite number."""
 
 
 def in_range(name: str, value: Any, what: str = "") -> Any:
@@ -90,16 +98,18 @@ def chosen_options(
 ) -> Options:
     """Options as Python gives them; NablispError for a name or a value that is none."""
     settings = {}
+    for name in ("by", "backend"):
+        if not isinstance(options.get(name), (str, NoneType)):
+            raise NablispError("type", f":{name} takes a name, not {options[name]!r}")
     for name in list(options):
         word = name.replace("_", "-")
         if any(name in row.settings for row in OPTIMIZERS.values()):
             settings[name] = in_range(name, options.pop(name))
         elif name not in Options.__dataclass_fields__:
-            close = nearest(name, Options.__dataclass_fields__)
             raise NablispError(
                 "keyword",
                 f"train has no option {name}",
-                hint=f"did you mean {close}?" if close else "",
+                hint=meant(name, Options.__dataclass_fields__),
             )
         elif word in RANGES and options[name] is not None:
             options[name] = in_range(word, options[name])
@@ -110,20 +120,47 @@ def chosen_options(
         auto=auto,
         rates={name: in_range("lr", rate, f"the rate of {name}") for name, rate in rates.items()},
         schedule=_rule(schedule),
-        until=None if until is None else as_expr(until),
-        wrt=None if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt),
+        until=None if until is None else asked(until),
+        wrt=several(wrt, ":wrt"),
         settings=settings,
         **options,
     )
 
 
-def _rule(schedule: tuple[Any, ...] | str | None) -> tuple[str, tuple[float, ...]] | None:
+def several(given: Any, what: str) -> tuple[str, ...] | None:
+    """Names as Python gives them, one or a sequence; NablispError "type" for anything else."""
+    if given is None or isinstance(given, str):
+        return None if given is None else (given,)
+    if isinstance(given, Iterable):
+        found = tuple(given)
+        if all(isinstance(name, str) for name in found):
+            return found
+    raise NablispError("type", f"{what} takes names of parameters, not {given!r}")
+
+
+def starts_of(params: Any) -> dict[str, Any]:
+    """Starts by name, as Python gives them; NablispError "type" for anything else."""
+    if not isinstance(params, Mapping):
+        raise NablispError("type", "params map names to starts", hint='{"a": 1, "k": 0}')
+    return {name: as_value(value, str(name)) for name, value in params.items()}
+
+
+def _rule(schedule: Any) -> tuple[str, tuple[float, ...]] | None:
     """A schedule's name and numbers."""
-    if schedule is None or isinstance(schedule, str):
-        return None if schedule is None else (schedule, ())
-    return schedule[0], tuple(
-        in_range("", value, "a number of :schedule") for value in schedule[1:]
-    )
+    match schedule:
+        case None:
+            return None
+        case str():
+            return schedule, ()
+        case [str(kind), *rest]:
+            return kind, tuple(in_range("", v, f"a number of {kind}") for v in rest)
+    raise no_rule()
+
+
+def no_rule() -> NablispError:
+    """What is no schedule."""
+    signatures = ", ".join(signature for signature, _ in SCHEDULES.values())
+    return NablispError("syntax", ":schedule takes a rule", hint=signatures)
 
 
 # ---- what may be trained -----------------------------------------------------------------------
@@ -152,12 +189,7 @@ BARRED = (
 def method_of(options: Options) -> str:
     """The name of the method, "" for the choice by size; NablispError for what it cannot take."""
     if options.by and options.by not in METHODS:
-        close = nearest(options.by, METHODS)
-        raise NablispError(
-            "value",
-            f"there is no method called {options.by}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(METHODS)}",
-        )
+        raise no_such("method", options.by, METHODS)
     for name in BARRED:
         if getattr(options, name):
             word = {"rates": "lr", "auto": "lr"}.get(name, name.replace("_", "-"))
@@ -175,13 +207,7 @@ def optimizer_of(options: Options) -> Optimizer:
     """The row of the optimizer; NablispError where there is none, or not such a setting."""
     row = OPTIMIZERS.get(options.by)
     if row is None:
-        known = [*OPTIMIZERS, *METHODS]
-        close = nearest(options.by, known)
-        raise NablispError(
-            "value",
-            f"there is no optimizer called {options.by}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(known)}",
-        )
+        raise no_such("optimizer", options.by, [*OPTIMIZERS, *METHODS])
     if options.auto and row.name not in ("gd", "momentum"):
         raise NablispError(
             "value",
@@ -190,13 +216,16 @@ def optimizer_of(options: Options) -> Optimizer:
         )
     if options.auto and options.schedule is not None:
         raise _two_rates()
-    for name in options.settings:
+    for name, value in options.settings.items():
+        fits, words = SETTINGS.get(name, (isfinite, "finite"))
         if name not in row.settings:
             raise NablispError(
                 "keyword",
                 f"{row.name} has no setting :{name}",
                 hint=f"it has {', '.join(f':{n}' for n in row.settings) or 'none'}",
             )
+        if not fits(value):
+            raise NablispError("value", f":{name} must be {words}, not {brief(value)}")
     return row
 
 
@@ -213,34 +242,49 @@ def moving(inside: Mapping[str, Sym], params: Mapping[str, Any], options: Option
     if options.wrt is not None:
         for name in options.wrt:
             if name not in params:
-                close = nearest(name, params)
                 raise NablispError(
                     "unbound-name",
                     f":wrt names {name}, which is no parameter",
-                    hint=f"did you mean {close}?" if close else "",
+                    hint=meant(name, params),
                 )
-    found = [n for n in params if n in inside and (options.wrt is None or n in options.wrt)]
+    held = [n for n in params if n in inside]
+    found = [n for n in held if options.wrt is None or n in options.wrt]
     if not found:
-        which = "any of the parameters to train" if options.wrt is not None else "any parameter"
-        raise NablispError(
-            "value",
-            f"the loss does not depend on {which}" + ("" if params else ": none is declared"),
-            hint=f"it depends on {', '.join(inside)}"
-            if options.wrt is not None
-            else "declare one: (params m b)",
-        )
+        raise nothing_moves("the loss", held, inside, params)
     return found
+
+
+def nothing_moves(
+    what: str, held: Sequence[str], inside: Iterable[str], params: Collection[str]
+) -> NablispError:
+    """A formula that no parameter moves, though it may hold some of them."""
+    if held:
+        which = f"the parameters in {what} are all held fixed: {', '.join(held)}"
+        return NablispError("value", which, hint="(param m 0) declares one that moves")
+    if not params:
+        none = f"{what} does not depend on any parameter: none is declared"
+        return NablispError("value", none, hint="declare one: (params m b)")
+    return NablispError(
+        "value",
+        f"{what} does not depend on any parameter",
+        hint=f"the parameters are {_some(params)}; {what} holds {_some(inside)}",
+    )
+
+
+def _some(names: Iterable[str], most: int = 12) -> str:
+    """The first names of many."""
+    shown = [str(name) for name in islice(names, most + 1)]
+    return ", ".join([*shown[:most], *(["…"] if shown[most:] else [])]) or "no name"
 
 
 def refuse_unknown(inside: Iterable[str], known: Collection[str]) -> None:
     """NablispError for a name that is neither parameter nor column."""
     for name in inside:
         if name not in known:
-            close = nearest(name, known)
             raise NablispError(
                 "unbound-name",
                 f"{name} has no value: it is neither parameter nor column",
-                hint=f"did you mean {close}?" if close else f"declare it: (params {name})",
+                hint=meant(name, known, f"declare it: (params {name})"),
             )
 
 
@@ -294,11 +338,10 @@ def rates_over_time(
     """
     for name in options.rates:
         if name not in moving:
-            close = nearest(name, moving)
             raise NablispError(
                 "unbound-name",
                 f":lr names {name}, which is not trained here",
-                hint=f"did you mean {close}?" if close else "",
+                hint=meant(name, moving),
             )
     base = row.rate if options.lr is None else options.lr
     if options.schedule is None:
@@ -307,12 +350,7 @@ def rates_over_time(
         raise _two_rates()
     kind, args = options.schedule
     if kind not in SCHEDULES:
-        close = nearest(kind, SCHEDULES)
-        raise NablispError(
-            "value",
-            f"there is no schedule called {kind}",
-            hint=f"did you mean {close}?" if close else f"one of {', '.join(SCHEDULES)}",
-        )
+        raise no_such("schedule", kind, SCHEDULES)
     signature, text = SCHEDULES[kind]
     if len(args) != signature.count(" "):
         raise NablispError(
@@ -322,6 +360,11 @@ def rates_over_time(
         )
     if total is None:
         raise NablispError("value", "a schedule needs :steps or :epochs", hint=signature)
+    words = signature.strip("()").split()[1:]
+    args = tuple(
+        in_range(word if word in RANGES else "lr", value, f"{word}, a number of {kind},")
+        for word, value in zip(words, args, strict=True)
+    )
     numbers: dict[Expr, Expr] = {
         **{Sym(n): as_expr(float(v)) for n, v in zip("abc", args, strict=False)},
         Sym("total"): as_expr(float(max(total, 1))),

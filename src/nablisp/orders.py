@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import NablispError
+from .printer import counted
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
@@ -36,7 +37,8 @@ def split(rows: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
     if not 0 < held < rows:
         raise NablispError(
             "value",
-            f"{fraction} of {rows} rows held out leaves {rows - held} to train on, {held} to test",
+            f"{fraction:g} of {counted(rows, 'row')} held out leaves {rows - held} to train on, "
+            f"{held} to test",
             hint="each side needs a row: a fraction between 0 and 1, and rows enough",
         )
     order = row_order(rows, seed, _HELD_OUT)

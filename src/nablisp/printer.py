@@ -87,6 +87,11 @@ def _pieces(value: Any) -> Iterable[str]:
     return (summary,)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """The shortest text that reads back as the same number."""
     if value == math.pi:
@@ -111,6 +116,9 @@ def _array(value: np.ndarray[Any, Any], apart: str = "\n ") -> Iterator[str]:
     """An array in brackets, rows of a matrix on lines of their own."""
     if value.ndim == 0:
         yield from _pieces(value.item())
+        return
+    if 0 in value.shape[:-1]:  # brackets would not say how long the later axes are
+        yield f"(zeros {' '.join(map(str, value.shape))})"
         return
     yield "["
     if value.ndim == 1:

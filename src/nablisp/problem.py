@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from .errors import NablispError, nearest
+from .errors import NablispError, meant, no_such
 from .evaluate import ROWS, evaluate
 from .expr import Call, Expr, Num, Sym, as_expr, names, postorder, substitute
-from .fit_options import FitOptions
+from .fit_options import FitOptions, check_bounds
 from .least_squares import Bounds
 from .model import ROBUST, Model, model_of, response_name, weight_name
-from .options import refuse_unknown
+from .options import nothing_moves, refuse_unknown
 from .printer import brief, element
 from .shapes import Shape, ShapeEnv, is_boolean, shape_of, show
 from .unroll import unroll
@@ -163,9 +163,11 @@ def posed(
     for name in params:
         if name in columns:
             raise NablispError("name", f"{name} is both a parameter and a column")
-    inside = {name for model in models for name in names(model)}
+    inside = dict.fromkeys(name for model in models for name in names(model))
     moving = {n: v for n, v in params.items() if n in inside and n not in options.fixed}
-    _check_starts(params, moving, options)
+    if not moving:
+        raise nothing_moves("the model", [n for n in params if n in inside], inside, params)
+    _check_starts(moving, options)
     weights = options.sigma if options.sigma is not None else options.weights
     given: dict[Expr, Expr] = {Sym(n): as_expr(v) for n, v in params.items() if n not in moving}
     own = {name: tuple(np.shape(value)) for name, value in params.items()}
@@ -220,12 +222,7 @@ def _check_options(
             hint="(fit [y1 y2] [m1 m2])",
         )
     if options.loss is not None and options.loss not in ROBUST:
-        close = nearest(options.loss, ROBUST)
-        raise NablispError(
-            "value",
-            f"there is no robust loss called {options.loss}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(ROBUST)}",
-        )
+        raise no_such("robust loss", options.loss, ROBUST)
     if options.sigma is not None and options.weights is not None:
         raise NablispError(
             "value", ":sigma and :weights exclude each other", hint="1/sigma² is a weight"
@@ -238,34 +235,19 @@ def _check_options(
     for where, listed in ((":fixed", options.fixed), ("a bound", options.bounds)):
         for name in listed:
             if name not in params:
-                close = nearest(name, params)
                 raise NablispError(
                     "unbound-name",
                     f"{where} names {name}, which is no parameter",
-                    hint=f"did you mean {close}?" if close else "",
+                    hint=meant(name, params),
                 )
 
 
-def _check_starts(
-    params: Mapping[str, Any], moving: Mapping[str, Any], options: FitOptions
-) -> None:
-    """Refuse a model without parameters, and starts and bounds that make no sense."""
-    if not moving:
-        raise NablispError(
-            "value",
-            "the model depends on no parameter that is free"
-            if params
-            else "the model depends on no parameter: none is declared",
-            hint="" if params else "declare some: (params a b)",
-        )
+def _check_starts(moving: Mapping[str, Any], options: FitOptions) -> None:
+    """Refuse starts and bounds that make no sense."""
     for name, start in moving.items():
         if not np.isfinite(start).all():
             raise NablispError("value", f"{name} starts at {brief(start)}, which is not finite")
-        low, high = options.bounds.get(name, (None, None))
-        if any(end is not None and np.isnan(end) for end in (low, high)):
-            raise NablispError("value", f"a bound of {name} is nan")
-        if low is not None and high is not None and low > high:
-            raise NablispError("value", f"the bounds of {name} are the wrong way round")
+    check_bounds(options.bounds)
 
 
 Cells = tuple[Expr, ...]

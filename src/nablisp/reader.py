@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import Incomplete, NablispError, Source, Span
+from .errors import Incomplete, NablispError, Source, Span, shows
 from .forms import Array, Form, Keyword, List, Number, String, Symbol
 from .limits import BATCH, Budget, no_collection
 
@@ -167,7 +167,7 @@ class _Builder:
         if not text.isascii():
             marks = _MARKS  # full, so that none comes first
             for offset, c in enumerate(text, token.end() - len(text)):
-                if not (c.isascii() or (unicodedata.category(c)[0] in "LMN" and _shows(c))):
+                if not (c.isascii() or (unicodedata.category(c)[0] in "LMN" and shows(c))):
                     raise _misplaced(self.source, offset)
                 if unicodedata.category(c)[0] != "M":
                     marks = 0 if c.isalnum() else _MARKS
@@ -208,11 +208,6 @@ _MARKS = 30
 # Bidirectional controls, which make text look like other text; halves of surrogate pairs.
 _TREACHEROUS = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
-# Letters and marks that show nothing: fillers, joiners, variation selectors.
-_UNSEEN = (
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-
 _CURES = {
     "'`‘’": "names stand for themselves, unquoted: x",
     ",": "arguments are separated by blanks: (f x y)",
@@ -236,19 +231,14 @@ _CURES = {
 }
 
 
-def _shows(c: str) -> bool:
-    """Does a character put ink on the screen?"""
-    return c.isprintable() and c != " " and not re.match(_UNSEEN, c)
-
-
 def _described(c: str) -> str:
     """A character in words; by itself too where that is safe to print."""
-    if c.isascii() and _shows(c):
+    if c.isascii() and shows(c):
         return f"`{c}`"
     category = unicodedata.category(c)
     nameless = {"Cc": "control character", "Cs": "half of a surrogate pair", "Co": "private use"}
     name = unicodedata.name(c, nameless.get(category, "unassigned")).lower()
-    return f"{f'`{c}` ' if _shows(c) and category[0] != 'M' else ''}U+{ord(c):04X} ({name})"
+    return f"{f'`{c}` ' if shows(c) and category[0] != 'M' else ''}U+{ord(c):04X} ({name})"
 
 
 def _misplaced(source: Source, offset: int) -> NablispError:
@@ -260,7 +250,7 @@ def _misplaced(source: Source, offset: int) -> NablispError:
         problem, cure = "disguises text", f"delete it, or write \\u{{{ord(c):x}}} in a string"
     elif c.isspace():
         problem, cure = "is no blank here", "put a plain blank in its place"
-    elif not _shows(c):
+    elif not shows(c):
         problem, cure = "cannot be seen", "delete it"
     else:
         problem = "has no meaning here"
@@ -372,7 +362,7 @@ def _machine() -> tuple[re.Pattern[str], _Table]:
         table = _compute(grammar)
     tokens = "|".join(f"(?P<{name}>{regex})" for name, regex in table.terminals)
     ignored = "|".join(table.ignored)
-    return re.compile(rf"(?:{ignored})*(?:{tokens}|(?P<stray>[\s\S])|\Z)"), table
+    return re.compile(rf"(?:{ignored})*+(?:{tokens}|(?P<stray>[\s\S])|\Z)"), table
 
 
 def _grammar() -> str:

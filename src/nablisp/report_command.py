@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .commands import DIVERGED, FINE, INTERRUPTED, MISTAKE, decoded, os_words, wrong_use
-from .errors import NablispError, Source, draw, visible
+from .commands import (
+    DIVERGED,
+    FINE,
+    MISTAKE,
+    Parser,
+    decoded,
+    note,
+    os_words,
+    replace_file,
+    say,
+    wrong_use,
+)
+from .errors import NablispError, Source, draw
 from .pictures.page import Page, Shown, size_words
 from .reader import read
 from .session import Session
@@ -17,7 +27,7 @@ from .session import Session
 
 def main(arguments: list[str]) -> int:
     """Write the page; the status is that of running, and after a mistake there is no page."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp report",
         description="Run scripts, and write one page of what they show, with their pictures. "
         "It needs no network and no scripts.",
@@ -36,7 +46,7 @@ def main(arguments: list[str]) -> int:
     status = FINE
     programs: list[Source] = []
     shown: list[Shown] = []
-    session = Session(root=Path.cwd(), seed=options.seed, note=_note)
+    session = Session(root=Path.cwd(), seed=options.seed, note=note)
     session.watches = True
     for file in options.files:
         try:
@@ -53,7 +63,7 @@ def main(arguments: list[str]) -> int:
             print(draw(error), file=sys.stderr)
             return MISTAKE
         ends = [getattr(value, "status", "") for item in shown for value in item.values]
-        status = INTERRUPTED if "interrupted" in ends else DIVERGED if "diverged" in ends else FINE
+        status = DIVERGED if "diverged" in ends else FINE
     page = Page(options.title or programs[0].name, programs, shown).html()
     return _written(out, page) or status
 
@@ -71,22 +81,20 @@ def steps(session: Session, text: str, name: str) -> Iterator[Shown]:
         before |= {id(run) for run in values}
         if value is not None and not any(value is run for run in values):
             values.append(value)
+        if session.interrupted:
+            raise KeyboardInterrupt
         yield Shown(form.span.text if form.span else "", tuple(printed), values)
 
 
 def _written(out: str, page: str) -> int:
     if out == "-":
-        sys.stdout.write(page)
+        say(page, end="")
         return FINE
     data = page.encode()
     try:
-        Path(out).write_bytes(data)
+        replace_file(Path(out), data)
     except OSError as error:
-        print(f"error: {visible(out)} cannot be written: {os_words(error)}", file=sys.stderr)
+        wrong_use(f"{out} cannot be written: {os_words(error)}")
         return MISTAKE
-    _note(f"{out}: {size_words(len(data))}")
+    note(f"{out}: {size_words(len(data))}")
     return FINE
-
-
-def _note(line: str) -> None:
-    print(f"note: {visible(line)}", file=sys.stderr)

@@ -23,6 +23,8 @@ Vector = np.ndarray[Any, Any]
 
 LEFT = 1e-13
 """The share of a slope beside the linear ones that is more than their rounding."""
+UNSEEN = 1e-14
+"""The share of the largest curvature below which rounding hides one."""
 FEW, SOME = 256, 64
 """Rows up to which residuals always get twice the digits; of more, how many are looked at."""
 
@@ -270,14 +272,13 @@ class Rows:
         return 1 - squares / self.spread if self.spread > 0 else np.nan
 
     def sandwich(self, b: Vector, normal: Normal, free: Vector) -> Vector:
-        """The covariance of estimates by a robust loss: H⁻¹ (Σ g gᵀ) H⁻¹ of the rows' gradients."""
+        """A root of the covariance of D b by a robust loss, for the parameters that are free.
+
+        It is H⁻¹ (Σ g gᵀ) H⁻¹ of the rows' gradients g, in the slopes' own units.
+        """
         r, slopes = self.jacobian(b)
-        g = slopes[:, free] * r[:, None]
-        inner = (slopes.T @ slopes + normal.curving)[np.ix_(free, free)]
-        half = np.linalg.solve(inner, g.T)
-        out = np.full((len(b), len(b)), np.nan)
-        out[np.ix_(free, free)] = half @ half.T
-        return out
+        slopes = slopes[:, free] / normal.scale[free]
+        return bread(slopes.T @ slopes, normal, free) @ root(slopes * r[:, None]).T
 
     def alike(self, b: Vector, there: Vector) -> bool:
         """Are the residuals the same at two points, but for rounding?"""
@@ -294,6 +295,14 @@ class Rows:
             if not (np.all(value > 0) or np.all(value < 0)):
                 return divisor
         return None
+
+
+def bread(square: Vector, normal: Normal, free: Vector) -> Vector:
+    """H⁻¹ in the slopes' own units, given their products; 0 along what does not determine it."""
+    scale = normal.scale[free]
+    curving = normal.curving[np.ix_(free, free)] / scale[:, None] / scale
+    found: Vector = np.linalg.pinv(square + curving, rcond=UNSEEN, hermitian=True)
+    return found
 
 
 def _full(value: Pair, rows: int) -> tuple[Vector, Vector]:

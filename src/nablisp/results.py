@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .expr import Expr
 from .printer import columns_of, element
+from .recording import History
 from .views import View
 
 STATUS = {
@@ -83,33 +84,13 @@ def outcome(run: Generator[Progress, None, Result]) -> Result:
             return found
 
 
-class History(Mapping[str, Any]):
-    """What a run recorded, a vector a name: joined from its parts when it is first asked for."""
-
-    def __init__(self, parts: Mapping[str, Sequence[Any]]) -> None:
-        self._parts = dict(parts)
-
-    def __getitem__(self, name: str) -> Any:
-        if len(self._parts[name]) > 1:
-            self._parts[name] = [np.concatenate(self._parts[name])]
-        return self._parts[name][0]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._parts
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-
 @dataclass(slots=True)
 class Result:
     """The outcome of a run.
 
     `params` maps names to numbers or arrays; `history` maps "loss" and the scalar parameters to
-    their values before each step, and last at the end; `gradient` is of the loss over all rows.
+    their values before each step (above a million steps, before every second, fourth, …), and
+    last at the end: `history.steps` says when; `gradient` is of the loss over all rows.
     """
 
     run: str
@@ -121,7 +102,7 @@ class Result:
     gradient: dict[str, Any]
     steps: int
     seconds: float
-    history: Mapping[str, Any] = field(repr=False)
+    history: History = field(repr=False)
     method: str = ""
     remarks: list[str] = field(default_factory=list)
     """what was noticed while it ran; `notes` are these and what the curvature advises"""
@@ -213,6 +194,11 @@ class Result:
         from .pictures.fragments import alone
 
         return alone(self)
+
+
+def native(value: Any) -> Any:
+    """A float, or an array."""
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def _cell(value: Any, digits: int = 17) -> str:

@@ -30,6 +30,7 @@ from .least_squares import (
     part,
     polish,
 )
+from .process import patient
 from .residuals import Rows
 from .units import sizes
 
@@ -54,6 +55,8 @@ GOOD, POOR = 0.99, 0.9
 LONG, FAR = 15, 2.31
 """Steps, and the logarithm of a factor, that make a way long."""
 
+FAR_OFF = 1e100
+"""An estimate that ran off; where none is so large, the columns are too large or too small."""
 FLAT = 1e-4
 """The least curvature, in units of JᵀJ, that makes a minimum."""
 FINAL = 1e-10
@@ -251,6 +254,7 @@ class Search:
         poor = (self.rows.r2(found.squares) if r2 is None else r2) < POOR
         return descent.rough or descent.steps > LONG or poor or bool(np.any(far))
 
+    @patient
     def elsewhere(self, first: Candidate | None, starts: int | None = None) -> Candidate | None:
         """The lowest candidate that can be vouched for, or else the lowest."""
         rows = self.rows
@@ -311,12 +315,15 @@ class Search:
 
 
 def _overflown(rows: Rows, descent: Descent) -> Candidate:
-    """Where a descent ran off to so far that slopes are no numbers any more."""
+    """Where slopes are no numbers any more: the descent ran off, or columns are that large."""
     count = len(descent.b)
     none = np.zeros(count)
     normal = Normal(none + 1, np.eye(count), none, np.diag(none), descent.squares, rows.weighed)
     point = Polished(pair(descent.b), normal, none > 0, none, 0)
-    return Candidate(point, {"overflow": int(np.argmax(np.abs(descent.b)))})
+    farthest = int(np.argmax(np.abs(descent.b)))
+    if abs(descent.b[farthest]) < FAR_OFF:
+        return Candidate(point, {"range": None})
+    return Candidate(point, {"overflow": farthest})
 
 
 def _range(value: Any) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,24 +16,29 @@ import numpy as np
 from . import calculus, core, drawing, exporting, fitting, minimizing, reporting, running, tools
 from . import data as table
 from .accurate import accurate
+from .backends import check_name
 from .columns import Columns
 from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE, SPECIAL, run
-from .errors import NablispError, Span, nearest
+from .errors import NablispError, Span, meant, visible
 from .evaluate import ROWS, _lookup, check_mapped, evaluate
 from .expr import OPS, Expr, Sym, names
 from .forms import Form, Number
 from .limits import Budget, Limits
+from .looks import Looks
 from .options import in_range
 from .printer import text as print_text
+from .process import check, whole
 from .reader import read
-from .shapes import Shape, ShapeEnv, shape_of, show
-from .values import Parameter, Value, expect, kind_of
+from .shapes import Shape, shape_of, show
+from .values import Current, Parameter, Value, expect, kind_of
 from .views import Pair
 
 Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
 
 FORMS = (core, calculus, running, fitting, minimizing, drawing, exporting, reporting, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
+CHANGED = ("definitions", "columns", "fits", "runs", "compared", "classes", "loading", "_drawn")
+"""What forms change of a session, beside its parameters and their values."""
 
 
 class Session:
@@ -40,6 +47,9 @@ class Session:
     `limits` bounds its work; `root` is the folder whose files it may open (none: no files); `seed`
     decides every random number. `write` receives what `print` writes, `note` remarks about the
     program; both take one line of text.
+
+    Sessions share nothing: each thread may have its own. One that runs something refuses other
+    threads meanwhile, by a NablispError "busy".
 
     >>> s = Session()
     >>> s.run("(params m b) (d (* m x) m)")
@@ -60,18 +70,22 @@ class Session:
         self.budget = Budget(limits)
         self.root = None if root is None else Path(root)
         self.seed = in_range("seed", seed, "seed")
+        if backend is not None:
+            check_name(backend)
         self.backend = backend
         self.threads = None if threads is None else in_range("threads", threads, "threads")
         self.explain = 0
         """1: runs say which backend ran and how fast; 2: they show the compiled step"""
-        self.write = write or print
+        self.write: Callable[[str], None] = write or _print
         self.note: Callable[[str], None] = note or (lambda line: None)
         self.script = ""
         """the name of the script that is run, in its own folder; checkpoints hold it"""
         self.resumes = False
         """does every run with a checkpoint go on from it?"""
         self.interrupted = False
-        """was the last run?"""
+        """was a run of the text that is run?"""
+        self.undoes = False
+        """is a form that is interrupted undone? So it is where a conversation goes on"""
         self.watch: Watch | None = None
         """who looks at runs: entered for each, told whether it was asked for, gives what is shown
         every `Progress` and at the end the result"""
@@ -91,13 +105,27 @@ class Session:
         """what names mean whatever the program says"""
         self.results: Mapping[str, Value] = {}
         """what a shell has shown, under names that everything declared comes before"""
+        self.looks = Looks()
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
+        """the shapes of what the form under way is made of"""
+        self._known: dict[str, Shape] = {}
+        """the shapes of definitions, by name, so that no form looks into those before it"""
+        self._met: set[str] = set()
+        """the symbols that were met on the way to them"""
         self._most = 100_000
         self._prelude: dict[str, Value] | None = None
         self._drawn = 0
+        self._used = RLock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise NablispError(
+            "type",
+            "a session cannot be copied or sent to another process",
+            hint='(save "fit.gd") writes it as a script, which another session runs',
+        )
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -108,30 +136,79 @@ class Session:
         `open_data` gives. Raises NablispError for every mistake in the program, and leaves what
         came before it in place.
         """
-        if data is not None:
-            self.declare_columns(table.as_columns(data, budget=self.budget))
-        value = None
-        for _, found in self.values(text, name=name):
-            value = found
-        return value
+        with self._alone():
+            if data is not None:
+                self.declare_columns(table.as_columns(data, budget=self.budget))
+            value = None
+            for _, found in self.values(text, name=name):
+                value = found
+            return value
 
     def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
-        """The forms of a program, each with its value, as they are run."""
-        self.budget.restart()
-        for form in read(text, name=name, budget=self.budget):
+        """The forms of a program, each with its value, as they are run; to a run interrupted.
+
+        Between two of them the session is free for others.
+        """
+        with self._alone():
+            self.budget.restart()
+            self.interrupted = False
+            forms = read(text, name=name, budget=self.budget)
+        for form in forms:
             yield form, self.value_of(form)
+            if self.interrupted:
+                return
 
     def value_of(self, form: Form) -> Value:
         """The value of one form."""
+        check()
+        with self._alone():
+            self._let_go()
+            before = self._kept() if self.undoes else None
+            try:
+                return run(self, form)
+            except KeyboardInterrupt:
+                if before is not None:
+                    self._undo(before)
+                raise
+
+    def _kept(self) -> dict[str, Any]:
+        """What forms change."""
+        held = {name: copy(getattr(self, name)) for name in CHANGED}
+        return held | {"parameters": {n: copy(p) for n, p in self.parameters.items()}}
+
+    @whole
+    def _undo(self, before: dict[str, Any]) -> None:
+        """Be as before a form."""
+        vars(self).update(before)
+        self._shapes = None
+        self._known.clear()
+        self._met.clear()
         self._memo.clear()
-        return run(self, form)
+
+    @contextmanager
+    @whole
+    def _alone(self) -> Iterator[None]:
+        """While the block runs, no other thread evaluates here; a callback of it may."""
+        if not self._used.acquire(blocking=False):
+            raise NablispError(
+                "busy",
+                "this session is running something in another thread",
+                hint="give each thread a session of its own, or wait for the other",
+            )
+        try:
+            yield
+        finally:
+            self._used.release()
 
     # ---- names -----------------------------------------------------------------------------------
 
     def find(self, name: str) -> tuple[Value] | None:
         """What a name means here, in a tuple, or None for a name nothing declares."""
         if name in self.definitions:
-            return (self.definitions[name],)
+            value = self.definitions[name]
+            if name in self._known:
+                self._memo.setdefault(value, self._known[name])
+            return (value,)
         if name in self.parameters or name in self.columns:
             return (Sym(name),)
         if name in self.overrides:
@@ -164,9 +241,19 @@ class Session:
         if not quiet and (name in self.definitions or name in self.prelude()):
             self.note(f"{name} was redefined; expressions made before keep its old meaning")
         self.definitions[name] = value
+        self._known.pop(name, None)
+        if isinstance(value, Expr) and value in self._memo:
+            self._known[name] = self._memo[value]
+
+    def meet(self, name: str) -> None:
+        """Remark on a name that looks like another, which is declared, built in or was met."""
+        known = self.looks.remark(name, lambda n: n in SPECIAL or self.find(n) is not None)
+        if known:
+            self.note(known)
 
     def refuse(self, name: str, span: Span | None, kind: str) -> None:
         """NablispError "name" if a name cannot be declared as this kind of thing."""
+        self.meet(name)
         if (
             name in CONSTANTS
             or name in OPS
@@ -211,22 +298,37 @@ class Session:
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
-        self.columns.add(new)
         for name in new:
             self._shaped(name, ("rows", *new.shape_of(name)[1:]))
+        self.columns.add(new)
+        for name in new:
+            self.meet(name)
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
         self.refuse(name, span, "parameter")
         value = self._overridden(name, parameter.value, ("number", "array"), span)
         parameter.start = parameter.value = value
-        self.parameters[name] = parameter
         self._shaped(name, parameter.shape)
+        self.parameters[name] = parameter
 
     def _shaped(self, name: str, shape: Shape) -> None:
         """Take up the shape of a name; one that had another may be in use, and stays as it is."""
-        if self._shapes is not None and self._shapes.setdefault(name, shape) != shape:
+        if self.shapes.get(name, ()) != shape:
+            self._forget_shapes(name)
+        if self.shapes.setdefault(name, shape) != shape:
             self._shapes = None
+
+    def _let_go(self) -> None:
+        """Hold no formulas but those that are defined."""
+        self._met.update([node.name for node in self._memo if isinstance(node, Sym)])
         self._memo.clear()
+
+    def _forget_shapes(self, name: str) -> None:
+        """Find the shapes of formulas anew, if any may hold this name."""
+        self._let_go()
+        if name in self._met:
+            self._known.clear()
+            self._met.clear()
 
     def _overridden(
         self, name: str, value: Value, kinds: tuple[str, ...], span: Span | None
@@ -239,22 +341,24 @@ class Session:
         known: list[MutableMapping[str, Any]] = [self.definitions, self.parameters, self.columns]
         for held in known:
             if name in held:
+                if self.shapes.get(name):
+                    self._forget_shapes(name)
+                if held is not self.definitions:
+                    self._shapes = None
+                self._known.pop(name, None)
                 del held[name]
-                self._shapes = None
-                self._memo.clear()
                 return
-        close = nearest(name, [*self.definitions, *self.parameters, *self.columns])
         raise NablispError(
             "unbound-name",
             f"{name} is not declared",
             span=span,
-            hint=f"did you mean {close}?" if close else "",
+            hint=meant(name, [*self.definitions, *self.parameters, *self.columns]),
         )
 
     # ---- facts about expressions -----------------------------------------------------------------
 
     @property
-    def shapes(self) -> ShapeEnv:
+    def shapes(self) -> dict[str, Shape]:
         """The shapes of parameters and columns."""
         if self._shapes is None:
             found: dict[str, Shape] = {n: p.shape for n, p in self.parameters.items()}
@@ -265,7 +369,7 @@ class Session:
     def shape(self, node: Expr) -> Shape:
         """The shape of an expression here; NablispError "shape" where parts do not fit."""
         if len(self._memo) > self._most:
-            self._memo.clear()
+            self._let_go()
             shape_of(node, self.shapes, self._memo)
             self._most = max(100_000, 2 * len(self._memo))  # a deep formula is not walked each time
         return shape_of(node, self.shapes, self._memo)
@@ -284,7 +388,7 @@ class Session:
         check it is Unknown where a parameter occurs, which a run may have moved.
         """
         given = dict(given or {})
-        env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
+        env: dict[str, Any] = {}
         own_columns = not any(name in self.columns for name in given)
         own_rows = self.columns.rows if self.columns else None
         rows = own_rows if own_columns else self._fitted(given)
@@ -305,7 +409,8 @@ class Session:
         if rows is not None:
             env[ROWS] = rows
         try:
-            known = ChainMap(env, self.columns) if own_columns else env
+            current: Any = Current(self.parameters)
+            known = ChainMap(env, current, self.columns if own_columns else {})
             if self.budget.dry and any(name in self.parameters for name in names(root)):
                 if not given:
                     self.shape(root)
@@ -355,3 +460,8 @@ class Session:
 
 
 __all__ = ["Limits", "Session"]
+
+
+def _print(line: str) -> None:
+    """What `print` writes where the host takes no lines: it may come to a terminal."""
+    print(visible(line))

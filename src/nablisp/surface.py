@@ -17,6 +17,7 @@ from . import backends
 from .backends import Function
 from .columns import Columns
 from .derivative import gradient
+from .errors import NablispError
 from .evaluate import ROWS
 from .expr import Call, Expr, Sym, as_expr, call, names, postorder, size, substitute, sum_of
 from .limits import Budget
@@ -212,7 +213,10 @@ class Surface:
 
 
 def shapes_of(params: Mapping[str, Any], columns: Columns) -> ShapeEnv:
-    """The shapes of parameters and columns, by name."""
+    """The shapes of parameters and columns, by name; NablispError "name" for one that is both."""
+    for name in params:
+        if name in columns:
+            raise NablispError("name", f"{name} is a parameter and a column", hint="rename one")
     return {
         **{name: tuple(np.shape(value)) for name, value in params.items()},
         **{name: ("rows", *columns.shape_of(name)[1:]) for name in columns},

@@ -1,64 +1,40 @@
-"""From a loss, parameters and columns to trained parameters: builds a step, iterates it, judges.
+"""From a loss, parameters and columns to trained parameters: takes a task's steps, and judges.
 
-The step is a bundle of expressions: gradient, update rule, schedule, clipping, decay and bounds
-become the *next* state; a loss or gradient that is not finite, a runaway, a tolerance or a
-condition become reasons to *stop*, judged before the update. Python shuffles between epochs and
-judges hold-out, patience and time between calls. Nothing here prints.
+Python shuffles between epochs and judges hold-out, patience and time between calls of the compiled
+step; an interrupt at any moment ends the run with what it has. Nothing here prints.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property
-from math import ceil
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import backends, orders
+from . import backends
 from . import data as table
 from .backends import Ran, Window
-from .checkpoint import Keeper, Kept, Place, facts_of
+from .checkpoint import Keeper, Kept, Place
 from .columns import Columns
-from .derivative import gradient
-from .errors import NablispError
-from .evaluate import ROWS, as_value
-from .expr import Expr, Sym, as_expr, asked, names, substitute
+from .expr import Expr, asked
 from .files import rooted
 from .limits import Budget
 from .optimizers import METHODS
-from .options import (
-    Options,
-    check_loss,
-    chosen_options,
-    moving,
-    optimizer_of,
-    used,
-)
-from .results import History, Progress, Result, Work, outcome
-from .shapes import ShapeEnv
-from .stepping import TICK, Recipe
-from .surface import Surface, check_size, shapes_of
-from .trouble import trouble
-from .views import View
+from .options import Options, chosen_options, starts_of
+from .recording import Recording
+from .results import Progress, Result, Work, native, outcome
+from .stepping import TICK
+from .task import MANY, Task
 
-STEPS = 1000
-"""How many steps are taken when nothing says."""
 SMALL = 30
 """Up to this many parameters, all numbers, a run that went well hears about its rates, too."""
 PATIENCE = 2.0
 """Seconds that advice nobody asked for may take, where Lanczos' method gives it."""
 RETRIES = 6
 """How often `:lr auto` starts anew with lower rates where it diverged."""
-HALVINGS, ENOUGH = 60, 0.25
-"""How often its rates are halved beforehand at most: until the first step brings this share of
-what the slope foresees."""
 TROUBLED = ("diverged", "stalled")
-MANY = 1 << 40
-"""Steps without an end."""
 RUNAWAY = 1e10
 """A loss that grows by this factor over its start has run away."""
 GROWTH = 1.05
@@ -94,8 +70,7 @@ def train(
     if checkpoint is not None:
         options["root"], options["checkpoint"] = rooted(checkpoint)
     chosen = chosen_options(lr, schedule, until, wrt, options)
-    start = {name: as_value(value, name) for name, value in params.items()}
-    return outcome(training(asked(loss), start, columns, chosen))
+    return outcome(training(asked(loss), starts_of(params), columns, chosen))
 
 
 def training(
@@ -124,7 +99,8 @@ def _run(
     keeper = Keeper(options, budget)
     while True:
         tried = keeper.tried
-        result = yield from _Run(loss, params, columns, options, budget, keeper).go()
+        task = Task(loss, params, columns, options, budget, keeper.rates, 0.25**tried)
+        result = yield from _Run(task, keeper).go()
         rose = result.status == "diverged" or result.loss > 1.01 * abs(result.first_loss)
         if tried:
             result.remarks.append(f"the advised rates led up: these are 1/{4**tried} of them")
@@ -136,417 +112,225 @@ def _run(
 
 
 class _Run:
-    """One training run: what it needs, and how it is judged."""
+    """One training run: how it goes, and what it comes to."""
 
-    def __init__(
-        self,
-        loss: Expr,
-        params: Mapping[str, Any],
-        columns: Columns,
-        options: Options,
-        budget: Budget,
-        keeper: Keeper,
-    ) -> None:
-        params = {name: _native(value) for name, value in params.items()}
-        self.params, self.asked, self.keeper = params, options, keeper
-        self.loss, self.options, self.budget = loss, options, budget
-        self.row = optimizer_of(options)
-        self.rows = columns.rows
-        self.shapes: ShapeEnv = shapes_of(params, columns)
-        inside = names(loss)
-        self.moving = moving(inside, params, options)
-        check_loss(loss, self.shapes, params, options)
-        self.fixed = {n: v for n, v in params.items() if n not in self.moving}
-        self.columns = {n: columns[n] for n in columns if n in inside or used(options, n)}
-        self.held: dict[str, Any] = {}
-        self.kept: Any = range(self.rows)
-        if options.holdout is not None:
-            self.kept, held = orders.split(self.rows, options.holdout, options.seed)
-            self.held = {n: c[held] for n, c in self.columns.items()}
-            self.columns = {n: c[self.kept] for n, c in self.columns.items()}
-            self.rows = len(self.kept)
-        self.batch = self._batch()
-        self.total = self._total()
-        self.start = {n: params[n] for n in self.moving}
-        self.slopes = gradient(loss, [Sym(n) for n in self.moving], self.shapes)
-        passes = (self.total or 1) * (self.batch / self.rows if self.batch else 1)
-        check_size([loss, *self.slopes], self.shapes, self.rows, budget, passes)
-        given = {n: as_expr(v) for n, v in self.fixed.items()}
-        replaced = substitute(
-            [loss if options.until is None else options.until, loss, *self.slopes],
-            {Sym(n): v for n, v in given.items()},
-        )
-        self.until, self.fixed_loss, *self.fixed_slopes = replaced
-        if options.auto:
-            rates = keeper.rates or {
-                n: 0.25**keeper.tried * rate for n, rate in self._advised().items()
-            }
-            self.options = replace(options, rates=rates)
-        self.recipe = Recipe(
-            self.fixed_loss,
-            dict(zip(self.moving, self.fixed_slopes, strict=True)),
-            self.start,
-            self.options,
-            self.rows,
-            self.batch,
-            self.total,
-            None if options.until is None else self.until,
-            not self.held,
-        )
-        self.ends = self.recipe.ends()
-        self.whole = self.recipe.whole
-        step, self.state = self.recipe.step()
-        budget.begin()
-        shapes = {name: tuple(np.shape(value)) for name, value in self.state.items()}
-        self.stepper = backends.iterate(
-            step,
-            list(self.columns),
-            {**self.shapes, **shapes},
-            rows=self.batch or self.rows,
-            steps=self._expected(),
-            steady=self.whole,
-            backend=options.backend,
-            threads=options.threads,
-        )
-        self.measure = self._compiled([self.fixed_loss, *self.fixed_slopes], 4)
-        self.ended = self._compiled(list(self.ends.values()), 1 if self.whole else 100)
-
-    def _compiled(self, outputs: Sequence[Expr], calls: int) -> Callable[..., list[Any]]:
-        """A function of the parameters, the columns and the number of rows."""
-        native = self.stepper.backend == "native"
-        return backends.compile(
-            outputs,
-            [*self.moving, *self.columns, ROWS],
-            self.shapes,
-            rows=self.rows,
-            calls=calls,
-            backend=None if native else self.stepper.backend,
-            threads=self.options.threads,
-            warm=native,
-        )
-
-    def _batch(self) -> int | None:
-        if self.options.batch is None:
-            return None
-        if not self.columns:
-            raise NablispError("value", ":batch needs columns, and this loss has none")
-        return min(self.options.batch, self.rows)
-
-    def _total(self) -> int | None:
-        """How many steps at most."""
-        o = self.options
-        per_epoch = ceil(self.rows / self.batch) if self.batch else 1
-        most = [
-            n
-            for n in (o.steps, None if o.epochs is None else o.epochs * per_epoch)
-            if n is not None
-        ]
-        return min(most) if most else None if o.seconds is not None else STEPS
-
-    def _expected(self) -> int:
-        """How many steps may lie ahead, for the choice of a backend."""
-        if self.total is not None:
-            return self.total
-        return MANY if (self.options.seconds or 0) >= 1 else 1
-
-    # ---- running ---------------------------------------------------------------------------------
-
-    def at(self, params: Mapping[str, Any], columns: Mapping[str, Any] | None = None) -> list[Any]:
-        """Loss and gradients over all rows."""
-        return self._given(self.measure, params, self.columns if columns is None else columns)
-
-    def _given(
-        self,
-        function: Callable[..., list[Any]],
-        params: Mapping[str, Any],
-        columns: Mapping[str, Any],
-    ) -> list[Any]:
-        """The values of what was compiled."""
-        rows = float(len(next(iter(columns.values())))) if columns else float(self.rows)
-        return function(*(params[n] for n in self.moving), *columns.values(), rows)
+    def __init__(self, task: Task, keeper: Keeper) -> None:
+        self.task, self.keeper = task, keeper
+        self.options, self.moving = task.options, task.moving
 
     def go(self) -> Generator[Progress, None, Result]:
-        first = float(self.at(self.start)[0])
-        self.ceiling = RUNAWAY * (1 + abs(first))
-        keeper, stepper = self.keeper, self.stepper
-        fresh = Place({**self.state, " ceiling": self.ceiling}, 0, dict(self.start))
-        none = {n: np.empty(0) for n in self.recipe.recorded}
-        rates = self.options.rates if self.options.auto else {}
-        known = Kept(fresh, self.start, none, [], keeper.seconds, rates=rates)
-        known = keeper.begin(self._facts, known)
-        place, self.start, spent = known.place, known.start, known.spent
-        self.snapshots = known.snapshots
-        began = time.perf_counter() - known.seconds
-        state, best, best_loss, waited = place.state, place.best, place.best_loss, place.waited
-        # all that an interrupt leaves behind: it grows at one blow
-        runs = [Ran({**state}, known.history, None, place.done)]
-        judged = bool(self.held)
-        looks = ceil(self.rows / self.batch) if self.batch else 1 if judged else MANY
-        epoch, windows = -1, [(0, self.rows)]
-        columns = self.columns
+        """Take steps until there is a reason not to; the outcome."""
+        self._begin()
         reason: str | None = None
-
-        def now() -> Kept:
-            """What a checkpoint holds."""
-            history = {n: found[: place.done] for n, found in self._history(runs).items()}
-            snapshots = [seen for seen in self.snapshots if seen[0] < place.done]
-            seconds = time.perf_counter() - began
-            return Kept(place, self.start, history, snapshots, seconds, spent, rates=rates)
-
         try:
             while True:
-                if reason is None and place.done and place.done % looks == 0:
-                    reason = self._end(state) if self.batch else None
-                    found = self._judge(state, runs)
-                    waited = 0 if found < best_loss else waited + 1
-                    if found < best_loss:
-                        best, best_loss = {n: state[n] for n in self.moving}, found
-                    if self.options.patience is not None and waited >= self.options.patience:
-                        reason = reason or "patience"
-                self.budget.clock()
-                self.budget.room(8 * place.done * len(self.recipe.recorded))
-                if place.done or reason is not None:
-                    losses = runs[-1].records["loss"]
-                    yield Progress(
-                        place.done,
-                        self.total,
-                        float(losses[-1]) if len(losses) else first,
-                        time.perf_counter() - began,
-                        {n: state[n] for n in self.moving},
-                        self.view,
-                        self.options.seconds,
-                        news=keeper.heard(),
-                    )
-                before = time.perf_counter()
-                if reason is not None or (self.total is not None and place.done >= self.total):
+                reason = reason or self._looked()
+                self.task.budget.clock()
+                self.task.budget.room(self.recording.bytes)
+                if self.place.done or reason:
+                    yield self._progress()
+                reason = reason or self._late()
+                if reason or self._left() <= 0:
                     break
-                if self.options.seconds is not None and before - began >= self.options.seconds:
-                    reason = "time"
-                    break
-                at = place.done % looks if self.batch else 0
-                if self.batch and epoch != place.done // looks:
-                    epoch = place.done // looks
-                    columns, windows = self._epoch(epoch)
-                left = MANY if self.total is None else self.total - place.done
-                most = min(left, looks - at, keeper.ahead(place.done))
-                if self.options.watch:
-                    most = min(most, self._kept(place.done, state))
-                runs.append(stepper(state, columns, windows[at:], int(most)))
-                spent += time.perf_counter() - before
-                ran = runs[-1]
-                state, reason = ran.state, ran.stop
-                if ran.steps and state[TICK] == place.done + ran.steps:
-                    place = Place(state, place.done + ran.steps, best, best_loss, waited)
-                if reason is None and keeper.is_due(place.done):
-                    keeper.save(place.done, now)
+                reason = self._advance()
+                if reason is None and self.keeper.is_due(self.place.done):
+                    self.keeper.save(self.place.done, self._kept)
         except KeyboardInterrupt:
             reason = "interrupted"
         try:
-            keeper.save(place.done, now)
+            self.keeper.save(self.place.done, self._kept)
         except KeyboardInterrupt:  # pressed again: the one before it stays
             reason = reason or "interrupted"
-        state, done = runs[-1].state, sum(ran.steps for ran in runs)
-        if self.whole and not judged and np.isfinite(state[" best"]):
-            best = {n: state[f" best {n}"] for n in self.moving}
-        records = {n: [r.records[n][: r.steps] for r in runs] for n in self.recipe.recorded}
-        self.remarks = keeper.last(reason)
-        rows = self.batch or self.rows
-        threads = stepper.threads if rows >= backends.THREADED else 1
-        self.work = Work(
-            stepper.backend, threads, stepper.seconds, rows, spent, stepper.why, stepper.text
-        )
         try:
-            return self._result(reason, state, best, records, done, first, began)
+            return self._result(reason)
         except KeyboardInterrupt:  # pressed while the outcome was worked out: it is, once more
-            reason = reason or "interrupted"
-            return self._result(reason, state, best, records, done, first, began)
+            return self._result(reason or "interrupted")
 
-    def _history(self, runs: list[Ran]) -> dict[str, Any]:
-        """What the calls recorded; they are one from now on."""
-        if len(runs) > 1:
-            whole = {
-                n: np.concatenate([ran.records[n] for ran in runs]) for n in self.recipe.recorded
-            }
-            runs[:] = [Ran(runs[-1].state, whole, None, sum(ran.steps for ran in runs))]
-        return runs[0].records
+    def _begin(self) -> None:
+        """Where it begins: at its start, or where its checkpoint was written."""
+        task = self.task
+        self.first = float(task.at(task.start)[0])
+        self.ceiling = RUNAWAY * (1 + abs(self.first))
+        self.rates = self.options.rates if self.options.auto else {}
+        fresh = Kept(
+            Place({**task.state, " ceiling": self.ceiling}, 0, dict(task.start)),
+            task.start,
+            {name: np.empty(0) for name in task.recipe.recorded},
+            [],
+            seconds=self.keeper.seconds,
+            rates=self.rates,
+        )
+        known = self.keeper.begin(task.facts, fresh)
+        place = self.place = known.place
+        self.start, self.snapshots = known.start, known.snapshots
+        self.began, self.spent = time.perf_counter() - known.seconds, known.spent
+        self.recording = Recording(
+            Ran({**place.state}, known.history, None, place.done, known.every)
+        )
+        self.best, self.best_loss, self.waited = place.best, place.best_loss, place.waited
+        self.epoch: tuple[dict[str, Any], list[Window]] | None = None
 
-    def _facts(self) -> dict[str, str]:
-        """What a checkpoint must agree with to be one of this run."""
-        step, stepper = self.recipe.step()[0], self.stepper
-        formulas = [*step.next.values(), *step.stop.values(), *step.emit.values()]
-        formulas += self.ends.values()
-        inside = names(self.loss)
-        params = {n: v for n, v in self.params.items() if n in inside or used(self.asked, n)}
-        given = self.loss, self.asked, params, [self.columns, self.held]
-        return facts_of(*given, stepper.backend, formulas)
+    def _left(self) -> int:
+        return MANY if self.task.total is None else self.task.total - self.place.done
 
-    @cached_property
-    def view(self) -> View:
-        """What it works on, for pictures."""
-        return View(self.loss, self.moving, self.params, self.columns)
+    def _late(self) -> str | None:
+        limit = self.options.seconds
+        late = limit is not None and time.perf_counter() - self.began >= limit
+        return "time" if late and self._left() > 0 else None
 
-    def _kept(self, done: int, state: Mapping[str, Any]) -> int:
+    def _looked(self) -> str | None:
+        """At the end of an epoch: is it the best so far, and a reason to end?"""
+        task, place = self.task, self.place
+        if not place.done or place.done % task.epoch_steps:
+            return None
+        reason = task.end(place.state) if task.batch else None
+        if task.held:
+            found = float(task.at(place.state, task.held)[0])
+        else:
+            found = place.epoch_loss / task.epoch_steps
+        if found < self.best_loss:
+            self.best, self.best_loss = {n: place.state[n] for n in self.moving}, found
+            self.waited = 0
+        else:
+            self.waited += 1
+        patience = self.options.patience
+        return reason or ("patience" if patience is not None and self.waited >= patience else None)
+
+    def _advance(self) -> str | None:
+        """Take steps, for 50 ms or so, and up to whatever is due next; a reason to end."""
+        began, task, place = time.perf_counter(), self.task, self.place
+        at = place.done % task.epoch_steps if task.batch else 0
+        if self.epoch is None or (task.batch and not at):
+            self.epoch = task.epoch(place.done // task.epoch_steps)
+        columns, windows = self.epoch
+        most = min(self._left(), task.epoch_steps - at, self.keeper.ahead(place.done))
+        if self.options.watch:
+            most = min(most, self._seen())
+        ran = task.stepper(place.state, columns, windows[at:], int(most))
+        self.recording.add(ran)
+        self.spent += time.perf_counter() - began
+        if ran.steps and ran.state[TICK] == place.done + ran.steps:
+            done = place.done + ran.steps
+            loss = self._sum(place.epoch_loss if at else 0.0, ran) if task.batch else 0.0
+            self.place = Place(ran.state, done, self.best, self.best_loss, self.waited, loss)
+        return ran.stop
+
+    def _sum(self, before: float, ran: Ran) -> float:
+        """The losses of an epoch, summed one by one: it does not matter where a call ended."""
+        with np.errstate(all="ignore"):
+            return float(np.cumsum([before, *ran.records["loss"][: ran.steps]])[-1])
+
+    def _progress(self) -> Progress:
+        """Where it is, for whoever watches."""
+        place = self.place
+        return Progress(
+            place.done,
+            self.task.total,
+            self.recording.last("loss", self.first),
+            time.perf_counter() - self.began,
+            {n: self.recording.state[n] for n in self.moving},
+            self.task.view,
+            self.options.seconds,
+            news=self.keeper.heard(),
+        )
+
+    def _kept(self) -> Kept:
+        """What a checkpoint holds."""
+        place = self.place
+        ran = self.recording.joined(place.done)
+        return Kept(
+            place,
+            self.start,
+            ran.records,
+            [seen for seen in self.snapshots if seen[0] < place.done],
+            time.perf_counter() - self.began,
+            self.spent,
+            rates=self.rates,
+            every=ran.every,
+        )
+
+    def _seen(self) -> int:
         """Keep what the parameters are now, if it is time; how many steps to the next time."""
+        done = self.place.done
         due = int(self.snapshots[-1][0] * GROWTH) + 1 if self.snapshots else 0
         if done >= due:
-            self.snapshots.append((done, {n: np.copy(state[n]) for n in self.moving}))
+            at = {n: np.copy(self.place.state[n]) for n in self.moving}
+            self.snapshots.append((done, at))
             due = int(done * GROWTH) + 1
         return due - done
 
-    def _end(self, state: Mapping[str, Any]) -> str | None:
-        """The reason to end after an epoch, judged over all rows."""
-        values = self._given(self.ended, state, self.columns)
-        return next((reason for reason, true in zip(self.ends, values, strict=True) if true), None)
-
-    def _epoch(self, epoch: int) -> tuple[dict[str, Any], list[Window]]:
-        """The columns in this epoch's order, and its batches."""
-        if self.batch is None:
-            return self.columns, [(0, self.rows)]
-        order = orders.row_order(self.rows, self.options.seed, epoch)
-        columns = {name: column[order] for name, column in self.columns.items()}
-        starts = range(0, self.rows, self.batch)
-        return columns, [(i, min(i + self.batch, self.rows)) for i in starts]
-
-    def _judge(self, state: Mapping[str, Any], runs: Sequence[Ran]) -> float:
-        """What patience judges: the rows held out, else this epoch's mean loss."""
-        if self.held:
-            return float(self.at(state, self.held)[0])
-        left = ceil(self.rows / (self.batch or self.rows))
-        recent: list[Any] = []
-        for ran in reversed(runs):
-            recent.append(ran.records["loss"][-left:] if left else ())
-            left -= len(recent[-1])
-        return float(np.mean(np.concatenate(recent[::-1])))
-
     # ---- the outcome -----------------------------------------------------------------------------
 
-    def _result(
-        self,
-        reason: str | None,
-        state: Mapping[str, Any],
-        best: Mapping[str, Any],
-        records: Mapping[str, list[np.ndarray[Any, Any]]],
-        done: int,
-        first: float,
-        began: float,
-    ) -> Result:
+    def _result(self, reason: str | None) -> Result:
+        """What it came to, for this reason to end."""
         status = {"runaway": "diverged", "tol": "converged", None: "steps"}.get(reason, reason)
         assert status is not None
+        task, state, done = self.task, self.recording.state, self.recording.steps
+        best = self.best
+        compared = task.recipe.whole and not task.held
+        if compared and np.isfinite(state[" best"]):
+            best = {n: state[f" best {n}"] for n in self.moving}
         last = {n: state[n] for n in self.moving}
-        keeps = status in ("diverged", "patience") or bool(self.held)
-        if status == "interrupted" and self.whole and not self.held:
-            keeps = not self.at(last)[0] <= self.at(best)[0]
+        keeps = status in ("diverged", "patience") or bool(task.held)
+        if status == "interrupted" and compared:
+            keeps = not task.at(last)[0] <= task.at(best)[0]
         params = dict(best) if keeps else last
-        loss, *slopes = self.at(params)
+        loss, *slopes = task.at(params)
         if status != "diverged" and not self._sound(loss, slopes):  # one step too far
             status, params = "diverged", dict(best)
-            loss, *slopes = self.at(params)
-        params = {n: _native(v) for n, v in params.items()}
-        ends = {**params, "loss": loss}
-        history = History({n: [*parts, np.array([ends[n]])] for n, parts in records.items()})
-        if status == "converged" and self._is_saddle(params):
+            loss, *slopes = task.at(params)
+        params = {n: native(v) for n, v in params.items()}
+        if status == "converged" and task.is_saddle(params):
             status = "stalled"
-        notes, trouble = self._trouble(last, done) if status == "diverged" else ([], None)
-        notes += self.remarks
+        notes, trouble = self.keeper.last(reason), None
+        if status == "diverged":
+            words, trouble = self._trouble(last, done)
+            notes = [words, *notes]
         return Result(
             "train",
             status,
             {**params},
             dict(self.start),
             float(loss),
-            first,
-            {n: _native(s) for n, s in zip(self.moving, slopes, strict=True)},
+            self.first,
+            {n: native(s) for n, s in zip(self.moving, slopes, strict=True)},
             done,
-            time.perf_counter() - began,
-            history,
-            self.row.name,
+            time.perf_counter() - self.began,
+            self.recording.history({**params, "loss": loss}),
+            task.row.name,
             notes,
-            float(self.at(params, self.held)[0]) if self.held else None,
+            float(task.at(params, task.held)[0]) if task.held else None,
             trouble=trouble,
-            work=self.work,
-            view=self.view,
+            work=self._work(),
+            view=task.view,
             snapshots=[*self.snapshots, (done, params)] if self.options.watch else [],
             advise=lambda: self._advice(status, params),
         )
+
+    def _work(self) -> Work:
+        """What ran the steps."""
+        task = self.task
+        stepper, rows = task.stepper, task.batch or task.rows
+        threads = stepper.threads if rows >= backends.THREADED else 1
+        seconds, spent = stepper.seconds, self.spent
+        return Work(stepper.backend, threads, seconds, rows, spent, stepper.why, stepper.text)
 
     def _sound(self, loss: Any, slopes: Sequence[Any]) -> bool:
         finite = np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)
         return bool(finite and loss <= self.ceiling)
 
-    def _advised(self) -> dict[str, float]:
-        """The rates that the curvature at the start advises; with care where it may change."""
-        from .advice import CAUTION, advice_at
-
-        self.budget.begin()
-        advice = advice_at(self.surface, self.surface.vector(self.start))
-        if advice is None or not advice.highest > 0:
-            raise NablispError(
-                "value",
-                ":lr auto finds no rate: the loss does not curve up here",
-                hint="give a rate: :lr 0.1",
-            )
-        share = 1.0 if advice.exact else CAUTION
-        one, each = advice.steps.values()
-        single = one < each
-        rates = {n: share * (advice.single if single else r) for n, r in advice.rates.items()}
-        return rates if advice.exact else self._tried(rates)
-
-    def _tried(self, rates: dict[str, float]) -> dict[str, float]:
-        """The rates, halved until the first step brings about what the slope foresees."""
-        surface = self.surface
-        start = surface.vector(self.start)
-        with np.errstate(all="ignore"):
-            value, slope = surface.at(start)
-            each = np.concatenate(
-                [np.full(s.stop - s.start, rates[n]) for n, s in surface.spans.items()]
-            )
-            for halved in range(HALVINGS):
-                share = 0.5**halved
-                step = share * each * slope
-                if value - surface.at(start - step)[0] >= ENOUGH * float(step @ slope):
-                    return {n: share * rate for n, rate in rates.items()}
-        return rates
-
-    def _is_saddle(self, params: Mapping[str, Any]) -> bool:
-        """Does the loss fall in some direction, though the gradient is 0?"""
-        surface = self.surface
-        if not surface.dense:
-            return False
-        from .curvature import nature
-
-        matrix = surface.hessian(surface.vector(params))
-        return bool(np.isfinite(matrix).all()) and nature(matrix, surface.labels).kind == "saddle"
-
-    @cached_property
-    def surface(self) -> Surface:
-        """The loss over all rows as a function of what is trained, for its curvature."""
-        return Surface(
-            self.fixed_loss,
-            self.moving,
-            self.start,
-            self.columns,
-            rows=self.rows,
-            calls=1,
-            backend=self.options.backend,
-            threads=self.options.threads,
-            budget=self.budget,
-        )
-
-    def _trouble(self, params: Mapping[str, Any], done: int) -> tuple[list[str], Expr | None]:
-        """Which sub-expression stopped being finite, at which row and step."""
-        env = {**params, **self.columns, ROWS: float(self.rows)}
-        roots = [self.fixed_loss, *self.fixed_slopes]
-        found = trouble(f"at step {done}", roots, env, self.kept)
-        if found is None:
-            return [f"at step {done} the loss had grown over {RUNAWAY:g} times its start"], None
-        return [found[0]], found[1]
+    def _trouble(self, params: Mapping[str, Any], done: int) -> tuple[str, Expr | None]:
+        """Why it diverged: what stopped being finite, where and when."""
+        found = self.task.trouble(params, f"at step {done}")
+        grown = f"at step {done} the loss had grown over {RUNAWAY:g} times its start"
+        return found or (grown, None)
 
     def _advice(self, status: str, params: Mapping[str, Any]) -> list[str]:
         """Rates that would do, where one did not."""
         from .advice import advice_at
 
-        descends = self.row.name in ("gd", "momentum", "nesterov")
-        surface = self.surface
+        descends = self.task.row.name in ("gd", "momentum", "nesterov")
+        surface = self.task.surface
         plain = surface.scalar and surface.entries <= SMALL
         if not descends or not (status in TROUBLED or (plain and status in ("steps", "time"))):
             return []
@@ -561,7 +345,3 @@ class _Run:
         if not self.options.rates and self.options.schedule is None:
             notes += advice.remarks
         return notes
-
-
-def _native(value: Any) -> Any:
-    return float(value) if np.ndim(value) == 0 else np.asarray(value)

@@ -13,14 +13,13 @@ is its first line, `; => error: …`, and the script goes on after it.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import FINE, MISTAKE, decoded, os_words, wrong_use
+from .commands import FINE, MISTAKE, Parser, decoded, os_words, replace_file, say, wrong_use
 from .errors import NablispError, draw
 from .limits import Limits
 from .reader import read
@@ -68,6 +67,8 @@ def play(text: str, name: str, root: Path | None, seed: int = 0) -> Iterator[Ste
                 said.append(session.text(value))
         except NablispError as error:
             said.append(f"error: {error.message}")
+        if session.interrupted:
+            raise KeyboardInterrupt
         start, end, expected = _comment(span.source.text, span.end)
         bare = start == span.end
         yield Step(span.line, "\n".join(said), expected, start, end, bare)
@@ -136,7 +137,7 @@ def _written(text: str, step: Step) -> str:
 
 def main(arguments: list[str]) -> int:
     """`nablisp test FILE…`: every value against its `; =>` comment."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nablisp test", description="Run scripts and compare values with their ; => comments."
     )
     parser.add_argument("files", nargs="+", metavar="FILE")
@@ -158,15 +159,15 @@ def main(arguments: list[str]) -> int:
             return MISTAKE
         if options.update:
             end = "\r\n" if b"\r\n" in data else "\n"
-            path.write_text(updated(text, steps), "utf-8", newline=end)
+            replace_file(path, updated(text, steps).replace("\n", end).encode())
             continue
         for step in steps:
             passed += step.right and step.expected is not None
             failed += not step.right
             if not step.right:
-                print(f"{file}:{step.line}")
-                print(f"  expected  {step.expected if step.expected is not None else 'no error'}")
-                print(f"  got       {step.shown}")
+                say(f"{file}:{step.line}")
+                say(f"  expected  {step.expected if step.expected is not None else 'no error'}")
+                say(f"  got       {step.shown}")
     if not options.update:
         print(f"{passed} passed, {failed} failed")
     return MISTAKE if failed else FINE

@@ -15,7 +15,7 @@ import numpy as np
 from .blocks import Blocks
 from .certificate import FitResult
 from .least_squares import lengths, part
-from .printer import brief, element
+from .printer import brief, counted, element
 from .problem import Problem
 from .residuals import Rows
 from .search import Candidate, Search
@@ -42,27 +42,33 @@ def certified(
     free = int((~point.held).sum())
     dof = count - free
     exact = normal.exact
-    open_ = errors(candidate, shown, count, lambda there: rows.alike(at, there))
+    robust = options.loss is not None and dof > 0
+    open_ = errors(
+        candidate,
+        shown,
+        count,
+        lambda there: rows.alike(at, there),
+        (lambda: rows.sandwich(at, normal, ~point.held)) if robust else None,
+    )
     squares, unit = normal.squares, problem.unit
     sd = float(np.sqrt(squares / dof)) / unit if dof > 0 else None
     why = ""
     cov, spread = None, 0.0
     if dof <= 0:
-        why = f"{count} rows and {free} parameters leave 0 degrees of freedom"
+        why = f"{counted(count, 'row')} and {counted(free, 'parameter')} leave 0 degrees of freedom"
     elif open_.inverse is None:
         why = "the data do not determine the parameters"
-    elif options.loss is not None:
-        cov = rows.sandwich(at, normal, ~point.held) * (count / dof)
-        sd = rows.scale
     else:
-        spread = unit if options.sigma is not None else float(np.sqrt(squares / dof))
-        cov = open_.inverse * spread**2
+        if robust:
+            spread, sd = float(np.sqrt(count / dof)), rows.scale
+        else:
+            spread = unit if options.sigma is not None else float(np.sqrt(squares / dof))
+        with np.errstate(over="ignore"):
+            cov = open_.inverse * spread**2
     se = None
-    if cov is not None:
-        with np.errstate(all="ignore"):
-            known: Vector = np.sqrt(np.diag(cov))
-            if options.loss is None and open_.alone is not None:
-                known = open_.alone * spread
+    if cov is not None and open_.alone is not None:
+        with np.errstate(over="ignore"):
+            known: Vector = open_.alone * spread
         se = dict(zip(shown, known.tolist(), strict=True))
     scatter = sd if sd is not None and options.loss is None else 0.0
     if options.loss is not None and dof > 0:
@@ -130,7 +136,7 @@ def verdict(
             parameters = len(candidate.point.at)
             said = "; ".join(left_open[:4]) or said
             if count < parameters:
-                said = f"{count} rows cannot determine {parameters} parameters"
+                said = f"{counted(count, 'row')} cannot determine {parameters} parameters"
             elif exact:
                 said = f"the data are met exactly, but {said}"
         if kind in _SHOWN:
@@ -140,7 +146,7 @@ def verdict(
         free = (
             "0 degrees of freedom, so no standard errors"
             if dof <= 0
-            else f"{dof} degrees of freedom"
+            else f"{counted(dof, 'degree')} of freedom"
         )
         return "exact", f"{by}: exact fit, {free}", []
     return "converged", f"{by}: converged", []
@@ -150,6 +156,10 @@ _COMPLAINTS = {
     "overflow": (
         "{} runs off, and the slopes are no numbers there",
         "give it bounds, or leave it out of the model",
+    ),
+    "range": (
+        "sums of squares of the slopes are no numbers",
+        "give the columns units in which they are neither huge nor tiny: (data z (/ x 1e300))",
     ),
     "undetermined": (
         "the data do not determine all parameters",
@@ -205,17 +215,22 @@ class Errors:
 
 
 def errors(
-    candidate: Candidate, names: Sequence[str], rows: int, same: Callable[[Vector], bool]
+    candidate: Candidate,
+    names: Sequence[str],
+    rows: int,
+    same: Callable[[Vector], bool],
+    sandwich: Callable[[], Vector] | None = None,
 ) -> Errors:
     """(JᵀJ)⁻¹ in the parameters that are free and determined; inf for the others.
 
-    `same` says whether a point has the same residuals.
+    `same` says whether a point has the same residuals. Of a robust loss, `sandwich` gives a root
+    of what stands in its place.
     """
     point = candidate.point
     normal, free = point.normal, ~point.held
     count = len(names)
     weak = candidate.complaints.get("undetermined", np.zeros((0, count)))
-    if rows < count or "overflow" in candidate.complaints:
+    if rows < count or candidate.complaints.keys() & {"overflow", "range"}:
         return Errors(None, None, combinations(weak / normal.scale, point.at, names, same))
     out, alone = np.zeros((count, count)), np.zeros(count)
     loose = np.zeros(count, dtype=bool)
@@ -227,8 +242,11 @@ def errors(
         if len(weak):  # what a direction that is open leaves in a parameter drowns what is known
             share = np.max(np.abs(weak[:, free]), axis=0) / (s[0] * 1e-13)
             loose[free] = share > 1e3 * np.sqrt(np.diag(inner))
-        half /= normal.scale[free][:, None]
-        out[np.ix_(free, free)] = half @ half.T
+        if sandwich is not None:
+            half = sandwich()
+        half = half / normal.scale[free][:, None]
+        with np.errstate(over="ignore"):
+            out[np.ix_(free, free)] = half @ half.T
         alone[free] = lengths(half.T)
     alone[loose], alone[~free] = np.inf, np.nan
     out[loose, :] = out[:, loose] = 0.0

@@ -137,10 +137,7 @@ class Scene:
                     label = ""
                 self.still.append(Points(x, target, label, 2 * k))
             self.x_label, self.y_label = self.axis, ""
-        low, high = widened(heights)
-        far = NEAR * (high - low)
-        start = np.concatenate(self._rows_of(self.models, self.grid))
-        self.high = widened(np.concatenate([heights, np.clip(start, low - far, high + far)]))
+        self.high = frame(heights, np.concatenate(self._rows_of(self.models, self.grid)))
 
     def figure(self, params: Mapping[str, Any], title: str = "") -> Figure:
         """The picture for these parameters; those not given are where they started."""
@@ -156,10 +153,7 @@ class Scene:
 
     def heights(self, params: Mapping[str, Any]) -> Vector:
         """Where the model is, in units of the frame's height: what a viewer sees move."""
-        low, high = self.high
-        moved = self._rows_of(self.models, {**self.grid, **params})
-        seen = np.concatenate(moved)[:: max(1, len(moved[0]) // 60)]
-        return np.clip((seen - low) / (high - low), -0.5, 1.5)
+        return seen(self._rows_of(self.models, {**self.grid, **params}), self.high)
 
 
 class View:
@@ -199,7 +193,7 @@ def thinned(column: Vector) -> Vector:
 
 
 def loss_curve(
-    losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | None = None
+    losses: Sequence[float] | Vector, title: str = "", steps: Sequence[int] | Vector | None = None
 ) -> Figure:
     """The loss over its steps; on powers of ten where it fell by more than two of them."""
     y = np.asarray(losses, float)
@@ -207,6 +201,11 @@ def loss_curve(
     good = y[np.isfinite(y)]
     log = bool(len(good) and good.min() > 0 and good.max() > 100 * good.min())
     return Figure((Line(x, y, "", 1),), title, "step", "loss", y_log=log)
+
+
+def descent(result: Any, title: str = "") -> Figure:
+    """The loss curve of a run."""
+    return loss_curve(result.history["loss"], title, result.history.steps)
 
 
 # ---- over time -----------------------------------------------------------------------------------
@@ -233,8 +232,8 @@ def moments(scene: Moving, states: Sequence[Mapping[str, Any]], count: int) -> l
     few = sorted({int(k) for k in (*evenly, *early)})
     if len(few) <= count:
         return few
-    seen = np.array([scene.heights(states[k]) for k in few])
-    moved = np.sqrt(np.nan_to_num(np.diff(seen, axis=0) ** 2, nan=0.0).mean(axis=1))
+    heights = np.array([scene.heights(states[k]) for k in few])
+    moved = np.sqrt(np.nan_to_num(np.diff(heights, axis=0) ** 2, nan=0.0).mean(axis=1))
     way = np.concatenate([[0.0], np.cumsum(moved)])
     time = np.arange(len(few)) / (len(few) - 1)
     way = 0.8 * way / way[-1] + 0.2 * time if way[-1] > 0 else time
@@ -275,8 +274,8 @@ def states(result: Any) -> tuple[Sequence[int], Sequence[Mapping[str, Any]]]:
     """
     history, moving = result.history, result.params
     if all(name in history for name in moving):
-        count = len(history["loss"])
-        return range(count), Recorded(history, moving, count)
+        steps = history.steps.tolist()
+        return steps, Recorded(history, moving, len(steps))
     if result.snapshots:
         return [step for step, _ in result.snapshots], [at for _, at in result.snapshots]
     raise NablispError(
@@ -284,6 +283,20 @@ def states(result: Any) -> tuple[Sequence[int], Sequence[Mapping[str, Any]]]:
         "the history of this run holds numbers, and these parameters are arrays",
         hint="run it with :watch true, which keeps what they were along the way",
     )
+
+
+def frame(end: Vector, start: Vector) -> tuple[float, float]:
+    """Heights that hold how all looks in the end, and how it starts as far as that is near."""
+    low, high = widened(end)
+    far = NEAR * (high - low)
+    return widened(np.concatenate([end, np.clip(start, low - far, high + far)]))
+
+
+def seen(curves: Sequence[Vector], frame: tuple[float, float]) -> Vector:
+    """Some sixty heights of each curve, in units of the frame's height."""
+    low, high = frame
+    some = np.concatenate([y[:: max(1, len(y) // 60)] for y in curves])
+    return np.clip((some - low) / (high - low), -0.5, 1.5)
 
 
 # ---- parts ---------------------------------------------------------------------------------------

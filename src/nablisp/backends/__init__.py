@@ -14,7 +14,7 @@ from math import inf
 from typing import Any, Protocol
 
 from ..accurate import accurate
-from ..errors import NablispError, nearest
+from ..errors import NablispError, no_such
 from ..expr import Expr, size
 from ..limits import in_force
 from ..shapes import ShapeEnv
@@ -46,6 +46,8 @@ class Ran:
     records: dict[str, Any]
     stop: str | None
     steps: int
+    every: int = 1
+    """steps from one record to the next"""
 
 
 class Stepper(Protocol):
@@ -118,12 +120,7 @@ def check_name(name: str) -> None:
     if name in LATER:
         raise NablispError("unavailable", f"the {name} backend is not part of this version yet")
     if name not in BACKENDS:
-        close = nearest(name, BACKENDS)
-        raise NablispError(
-            "value",
-            f"there is no backend called {name}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(BACKENDS)}",
-        )
+        raise no_such("backend", name, BACKENDS)
 
 
 def named(name: str) -> Backend:

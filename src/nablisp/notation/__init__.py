@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import NablispError, nearest
+from ..errors import NablispError, meant
 from ..expr import Expr, Sym, names
 from ..shapes import ShapeEnv
 from .markup import mathml
@@ -26,11 +26,10 @@ def written(
 ) -> str:
     """The formula in a language of `LANGUAGES`; given names `by`, its derivatives by them too."""
     if to not in LANGUAGES:
-        close = nearest(to, LANGUAGES)
         raise NablispError(
             "value",
             f"there is no language {to} to export to",
-            hint=f"did you mean {close}?" if close else f":to takes {', '.join(LANGUAGES)}",
+            hint=meant(to, LANGUAGES, f":to takes {', '.join(LANGUAGES)}"),
         )
     symbols = [Sym(n) if isinstance(n, str) else n for n in by or ()]
     slopes: list[Expr] = []

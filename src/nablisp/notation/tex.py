@@ -88,7 +88,7 @@ def _array(value: np.ndarray[Any, Any]) -> str:
 
 def _call(node: Call, made: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
     op = node.op
-    template = op.latex or rf"\operatorname{{{{{_escaped(op.name)}}}}}\left({{args|, }}\right)"
+    template = op.latex or _named(op.name)
     parts = [made[arg] for arg in node.args]
     if template == "{x}":
         return parts[0]
@@ -107,6 +107,12 @@ def _call(node: Call, made: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
             names["args"] = re.sub(r" \\, (?=[\d-])", r" \\cdot ", names["args"])
     out = template.format(**dict.fromkeys(op.options, "") | names)
     return out, min(op.binds, 1) if out.startswith("-") else op.binds
+
+
+def _named(name: str) -> str:
+    """The template of an operation that has none: the program's own may have any name."""
+    spelt = _escaped(name).replace("{", "{{").replace("}", "}}")
+    return rf"\operatorname{{{{{spelt}}}}}\left({{args|, }}\right)"
 
 
 _JOINED = re.compile(r"\{args\|([^}]*)\}")

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,10 @@ def picture(figure: Figure, ending: str) -> bytes:
     return into.getvalue()
 
 
+_STYLING = RLock()
+"""Matplotlib's settings are one for the whole process: one thread at a time changes them."""
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Matplotlib, if it is there, in our style and with none of the user's settings."""
@@ -73,7 +78,7 @@ def styled() -> Iterator[None]:
         raise NablispError(
             "unavailable", "pictures in files need matplotlib: pip install 'nablisp[plot]'"
         ) from None
-    with mpl.rc_context(), np.errstate(all="ignore"):  # values far outside of their frame
+    with _STYLING, mpl.rc_context(), np.errstate(all="ignore"):  # values far outside of their frame
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
@@ -105,18 +110,18 @@ def _panel(axes: Any, figure: Figure, legend: str) -> None:
     shades = {part.color for part in figure.series if isinstance(part, Line)}
     for part in figure.series:
         _draw(axes, part, shades)
-    for name, axis, label in (("x", x, figure.x_label), ("y", y, figure.y_label)):
-        if axis.log:
-            getattr(axes, f"set_{name}scale")("log")
-        getattr(axes, f"set_{name}lim")(axis.low, axis.high)
-        getattr(axes, f"set_{name}label")(_text(label))
+    axes.set(xlabel=_text(figure.x_label), ylabel=_text(figure.y_label))
+    if x.log:
+        axes.set_xscale("log")
+    if y.log:
+        axes.set_yscale("log")
+    axes.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
+    for axis, ruler in ((x, axes.xaxis), (y, axes.yaxis)):
         if axis.log and axis.high > 1e100:  # matplotlib's own ticks would overflow
-            getattr(axes, f"{name}axis").set_major_locator(
-                FixedLocator([at for at, _ in axis.ticks(6)])
-            )
-            getattr(axes, f"{name}axis").set_minor_locator(NullLocator())
+            ruler.set_major_locator(FixedLocator([at for at, _ in axis.ticks(6)]))
+            ruler.set_minor_locator(NullLocator())
         if axis.whole and not axis.log:
-            getattr(axes, f"{name}axis").set_major_locator(MaxNLocator(integer=True))
+            ruler.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(_text(figure.title))
     labels = [part.label for part in figure.series if part.label]
     if labels and not (len(labels) == 1 and labels[0] == figure.y_label):

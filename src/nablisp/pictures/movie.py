@@ -127,7 +127,11 @@ def _mp4(movie: Movie, budget: Budget) -> bytes:
     command += ["-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2", "-c:v", "libx264", "-pix_fmt", "yuv420p"]
     command += ["-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
     raw = b"".join(image.tobytes() for image in images)
-    ran = subprocess.run(command, input=raw, capture_output=True, check=False)
+    try:
+        ran = subprocess.run(command, input=raw, capture_output=True, check=False)
+    except OSError as error:  # a process that may start none
+        why = (error.strerror or str(error)).lower()
+        raise NablispError("unavailable", f"ffmpeg cannot be started: {why}") from None
     if ran.returncode:
         said = ran.stderr.decode("utf-8", "replace").strip().splitlines()
         raise NablispError("unavailable", f"ffmpeg made no mp4: {said[-1] if said else 'no word'}")

@@ -16,7 +16,7 @@ from ..model import response_name, weight_name
 from ..printer import element
 from ..results import Result
 from ..student import quantile
-from ..views import GRID, MANY, labelled, loss_curve, moments, spread, states
+from ..views import GRID, MANY, descent, labelled, moments, spread, states
 
 if TYPE_CHECKING:
     from ..certificate import FitResult
@@ -35,8 +35,7 @@ def movies(result: Result) -> list[Movie]:
 
     Without a model that can be drawn, only the losses; of a run that took no steps, nothing.
     """
-    losses = result.history["loss"]
-    if len(losses) < 2:
+    if len(result.history["loss"]) < 2:
         return []
     scene = result.view.scene if result.view is not None else None
     try:
@@ -44,13 +43,13 @@ def movies(result: Result) -> list[Movie]:
     except NablispError:  # arrays that nobody watched
         scene = None
     if scene is None:
-        return [Movie((loss_curve(losses),))]
+        return [Movie((descent(result),))]
     shown = moments(scene, params, FRAMES)
-    titles = [_title(result, steps[k]) for k in shown]
-    model = Movie(tuple(scene.figure(params[k], t) for k, t in zip(shown, titles, strict=True)))
-    curve = loss_curve(losses)
     at = [steps[k] for k in shown]
-    dots = (Points(np.array([step]), losses[[step]], "", 1) for step in at)
+    titles = [_title(result, step) for step in at]
+    model = Movie(tuple(scene.figure(params[k], t) for k, t in zip(shown, titles, strict=True)))
+    curve = descent(result)
+    dots = (Points(np.array([step]), np.array([_loss(result, step)]), "", 1) for step in at)
     fallen = (
         Figure((*curve.series, dot), title, curve.x_label, curve.y_label, y_log=curve.y_log)
         for dot, title in zip(dots, titles, strict=True)
@@ -58,9 +57,13 @@ def movies(result: Result) -> list[Movie]:
     return [model, Movie(tuple(fallen))]
 
 
+def _loss(result: Result, step: int) -> float:
+    return float(result.history["loss"][result.history.place(step)])
+
+
 def _title(result: Result, step: int) -> str:
-    loss = element(float(f"{result.history['loss'][step]:.4g}"))
-    return f"step {min(step, result.steps):,}, loss {loss}"
+    loss = element(float(f"{_loss(result, step):.4g}"))
+    return f"step {step:,}, loss {loss}"
 
 
 # ---- fits ----------------------------------------------------------------------------------------

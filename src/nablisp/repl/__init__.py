@@ -27,9 +27,11 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from .. import __version__
+from ..commands import note
 from ..errors import NablispError, draw, visible
 from ..figure import Figure, Movie
 from ..highlight import NablispLexer
+from ..process import check
 from ..showing import show_picture
 from ..shown import painted, wants_color
 from ..values import Value
@@ -39,6 +41,7 @@ from .complete import suggestions
 from .keys import bindings
 from .numbered import Numbered
 from .pasted import MORE, PROMPT, unprompted
+from .pressed import pressed, typed
 from .settings import Choice, read_settings, settings_file, user_folder
 from .signature import cut, signature
 from .wrapped import wrapped
@@ -77,7 +80,7 @@ def prompt(session: Any, *, color: str = "auto", files: Iterable[str] = ()) -> N
             shell.converse()
             return
         except KeyboardInterrupt:  # pressed once more, while the first was answered
-            continue
+            check()
 
 
 class Loaded:
@@ -94,11 +97,12 @@ class Prompt:
         self.session = session
         self.values = Numbered()
         session.results = self.values
+        session.undoes = True
         self.loaded: Loaded | None = None
         self.settings_file = settings_file()
         self.settings, problems = read_settings(self.settings_file)
         for problem in problems:
-            print(f"note: {visible(problem)}", file=sys.stderr)
+            note(problem)
         self.color = color
         self.entered = 0
         self.typed = self._typed()
@@ -111,11 +115,15 @@ class Prompt:
         """Entry by entry, until end of input, or until no entry can be typed any more."""
         failures = 0
         while failures < FAILURES:
+            check()
             try:
-                text = self.typed.prompt()
+                text = typed(self.typed)
+                if pressed(self.typed.input):
+                    raise KeyboardInterrupt
             except EOFError:
                 return
             except KeyboardInterrupt:  # it drops the line
+                check()
                 continue
             except OSError:  # the terminal is gone
                 raise
@@ -139,6 +147,7 @@ class Prompt:
         except EOFError:
             return False
         except KeyboardInterrupt:
+            check()
             print("interrupted", file=sys.stderr)
         except NablispError as error:
             self._fail(error)
@@ -158,8 +167,6 @@ class Prompt:
                 continue
             self.values.add(value)
             self._show_value(value)
-            if getattr(value, "status", None) == "interrupted":
-                return
 
     def _show_value(self, value: Value) -> None:
         """A value; with a formula, what it comes to here; of a picture, the picture."""
@@ -183,8 +190,8 @@ class Prompt:
         where = _kept("bug.txt", "".join(traceback.format_exception(error)))
         what = visible(f"{type(error).__name__}: {error}").replace("\n", " ")[:200]
         print(f"error: this is a bug of nablisp: {what}", file=sys.stderr)
-        print(f"  the session goes on{f'; what to report is in {where}' if where else ''}",
-              file=sys.stderr)  # fmt: skip
+        report = visible(f"; what to report is in {where}", "") if where else ""
+        print(f"  the session goes on{report}", file=sys.stderr)
 
     # ---- what commands do ------------------------------------------------------------------------
 
@@ -287,7 +294,8 @@ class TableCompleter(Completer):
             return
         for one in found:
             meta = f"{one.kind}  {one.doc}" if one.doc else one.kind
-            yield Completion(one.text, -one.length, display=visible(one.text), display_meta=meta)
+            shown, said = visible(one.text, ""), visible(meta, "")
+            yield Completion(one.text, -one.length, display=shown, display_meta=said)
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import NablispError, nearest
+from ..errors import NablispError, no_such
 from ..help import help_text, names_of, search
 from ..printer import string
 from .settings import SETTINGS, chosen, shown, write_setting
@@ -58,12 +58,7 @@ def run_command(prompt: Prompt, line: str) -> None:
     name, _, rest = line[1:].strip().partition(" ")
     row = COMMANDS.get(name)
     if row is None:
-        close = nearest(name, COMMANDS)
-        raise NablispError(
-            "unbound-name",
-            f"there is no command called ,{name}",
-            hint=f"did you mean ,{close}?" if close else f"there are ,{' ,'.join(COMMANDS)}",
-        )
+        raise no_such("command", name, COMMANDS, "unbound-name", mark=",")
     rest = rest.strip()
     if row.takes == "" and rest not in ("", "all"):
         raise NablispError("arity", f",{name} takes nothing", hint=f"{row.signature}  {row.doc}")

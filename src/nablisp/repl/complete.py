@@ -17,6 +17,7 @@ from ..help import Entry, called, entries, keywords
 from ..model import ROBUST
 from ..notation import LANGUAGES
 from ..optimizers import METHODS, OPTIMIZERS, SCHEDULES
+from ..printer import string
 from .brackets import Nesting, head, nesting
 from .commands import COMMANDS
 from .settings import SETTINGS, shown
@@ -129,7 +130,9 @@ def _files(typed: str, session: Any) -> list[Suggestion]:
         return []
     try:
         inside = folder_names(session.root, folder or ".") or []
-        names = [n for n in inside if n.startswith(begin) and (begin or not n.startswith("."))]
+        # what a string would have to spell is not offered: it would be inserted as it is
+        plain = [n for n in inside if string(n) == f'"{n}"']
+        names = [n for n in plain if n.startswith(begin) and (begin or not n.startswith("."))]
     except NablispError:
         return []
     found = []

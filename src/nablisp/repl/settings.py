@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import NablispError, nearest
+from ..errors import NablispError, meant
 
 Choice = str | bool
 
@@ -52,11 +52,10 @@ def _toml(choice: Choice) -> str:
 def chosen(name: str, word: str) -> Choice:
     """The choice that a word means; NablispError "value" or "unbound-name"."""
     if name not in SETTINGS:
-        close = nearest(name, SETTINGS)
         raise NablispError(
             "unbound-name",
             f"there is no setting called {name}",
-            hint=f"did you mean {close}?" if close else f"there are {', '.join(SETTINGS)}",
+            hint=meant(name, SETTINGS, f"there are {', '.join(SETTINGS)}"),
         )
     row = SETTINGS[name]
     for choice in row.choices:

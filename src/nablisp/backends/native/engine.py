@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ...errors import NablispError
+from ...process import whole
 
 _ARM = ("aarch64", "arm64")
 
@@ -26,6 +28,14 @@ def _host() -> tuple[Any, str, str]:
     return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features.flatten()
 
 
+if hasattr(os, "register_at_fork"):  # a process forked while a thread compiles could not compile
+    _compiling = llvm.ffi.lib._lock
+    os.register_at_fork(
+        before=_compiling.__enter__,
+        after_in_parent=_compiling.__exit__,
+        after_in_child=_compiling.__exit__,
+    )
+
 ATTRIBUTES = (
     'attributes #0 = { nounwind "frame-pointer"="all" '
     '"min-legal-vector-width"="512" "prefer-vector-width"="512" }'
@@ -36,6 +46,7 @@ ATTRIBUTES = (
 class Machine:
     """Compiled functions, alive as long as this object."""
 
+    @whole
     def __init__(self, text: str, optimise: bool = True) -> None:
         host, processor, features = _host()
         target = host.create_target_machine(  # which the engine comes to own
