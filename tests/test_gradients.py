@@ -162,7 +162,6 @@ def meant(form: Form, scope: Scope) -> Any:
 
 def function(names: Sequence[Form], bodies: Sequence[Form], scope: Scope) -> Callable[..., Any]:
     """A function of arguments, which sees what is around it when it is called."""
-
     own = [name.name for name in names if isinstance(name, Symbol)]
 
     def found(*given: Any) -> Any:
