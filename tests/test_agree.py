@@ -123,6 +123,8 @@ class Maker:
             node = self.call()
             try:
                 shape_of(node, self.shapes)
+                if node.op.name == "pick" and shape_of(node.args[0], self.shapes)[-1:] != (3,):
+                    continue
             except NablispError:
                 continue
             kind = node.op.result
@@ -179,7 +181,7 @@ def _passed_on(op: Op, values: Any, out: Any, k: int, off: Any) -> Any:
     found = _PASSED_ON(op, values, out, k, off)
     if op.name == "**" and k == 1:  # a power of a negative number jumps at whole exponents
         found = np.where((values[0] < 0) & (off > 0), np.inf, found)
-    return np.where(np.isinf(off) & np.isnan(out), np.inf, found)
+    return np.where(np.isinf(off) & ~np.isfinite(out), np.inf, found)
 
 
 _PASSED_ON = rounding._passed_on
