@@ -89,7 +89,7 @@ HERE = Span(Source("<input>", "(+ 1 2)"), 0, 7)
         NablispError("type", "no place"),
         NablispError("sort", "no such kind", span=HERE),
         NablispError("type", " ", span=HERE),
-        NablispError("type", f"takes no {object()}", span=HERE),
+        NablispError("type", "takes no <object object at 0x7f>", span=HERE),
         NablispError("type", "outside", span=HERE._replace(end=8)),
         NablispError("incomplete", "no Incomplete", span=HERE),
         NablispError("type", "of another text", span=Span(Source("<input>", "x"), 0, 1)),
