@@ -42,6 +42,11 @@ BOMBS: dict[str, tuple[str, Limits, str]] = {
         STRANGER,
         "",
     ),
+    "squared coefficients": (
+        "(params m) (define e (repeat 60 (lambda (z) (* z z)) (/ m 0.75))) (grad e) (simplify e)",
+        STRANGER,
+        "",
+    ),
     "a thousand squarings": (
         f"{squared(1000)} (val e :x 0.5) (d e x) (hessian e x) (export e) (latex e)",
         STRANGER,

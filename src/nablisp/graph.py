@@ -40,6 +40,10 @@ SUM, MEAN, FILL, ROWS = (OPS[name] for name in ("sum", "mean", "fill", "rows"))
 LOOK = 8
 """How many factors or terms are looked into; without a bound, flattening is quadratic."""
 
+MOST = 2**1000
+"""The largest numerator and denominator of a coefficient: squared time and again it would grow
+without end, and beyond binary64 it is no number."""
+
 Coefficient = int | Fraction
 Factors = tuple[tuple[int, Any], ...]  # (base, exponent), in printing order
 View = tuple[Coefficient, Factors]
@@ -55,6 +59,10 @@ def exact(value: Any) -> Coefficient | None:
         return int(value)
     ratio = Fraction(value)
     return ratio if ratio.denominator <= 1024 else None
+
+
+def _is_large(coefficient: Coefficient) -> bool:
+    return max(abs(coefficient.numerator), coefficient.denominator) > MOST
 
 
 class Graph:
@@ -399,6 +407,8 @@ class Graph:
             if abs(powers[base]) > EXACT:
                 return self._merge(self._closed(left), self._closed(right), sign)
         coefficient = left[0] * right[0] if sign > 0 else Fraction(left[0]) / right[0]
+        if _is_large(coefficient):
+            return self._merge(self._whole(left), self._whole(right), sign)
         factors = [item for item in powers.items() if item[1] != 0]
         if len(factors) > 1:
             factors.sort(key=self._rank)
@@ -407,6 +417,10 @@ class Graph:
     def _closed(self, view: View) -> View:
         """The same with its factors as one."""
         return view[0], ((self.product(1, view[1]), 1),) if view[1] else ()
+
+    def _whole(self, view: View) -> View:
+        """The same as one factor, its coefficient with it."""
+        return 1, ((self.product(*view), 1),)
 
     def product(self, coefficient: Coefficient, factors: Factors) -> int:
         """The node of a coefficient and sorted factors: number, names, powers, rest."""
@@ -498,6 +512,8 @@ class Graph:
                 rounded.append(part)
                 continue
             coefficient, factors = views.get(part) or (1, ((part, 1),))
+            if _is_large(coefficient):
+                coefficient, factors = 1, ((part, 1),)
             if factors:
                 terms[factors] = terms.get(factors, 0) + coefficient
             else:

@@ -126,13 +126,15 @@ def _written(text: str, step: Step) -> str:
     old = text[step.start : step.end]
     here = step.start - (text.rfind("\n", 0, step.start) + 1)
     ends_line = text[step.end : step.end + 1] in ("", "\n")
+    # a comment of the author's that would be taken for more of ours stands apart
+    apart = "\n" if re.match(r"\n[ \t]*;   ", text[step.end :][:200]) else ""
     if len(lines) == 1 and "\n" not in old and step.bare and ends_line:
         gap = re.match(r"[ \t]*", old)
         blank = gap[0] if gap and gap[0] else "  "
         if here + len(blank) + len(lines[0]) + 5 <= 100:
-            return f"{blank}{ARROW} {lines[0]}"
+            return f"{blank}{ARROW} {lines[0]}{apart}"
     rest = "".join(f"\n;   {line}".rstrip() if line else "\n;   " for line in lines[1:])
-    return f"\n{ARROW} {lines[0]}{rest}" + ("" if ends_line else "\n")
+    return f"\n{ARROW} {lines[0]}{rest}" + (apart if ends_line else "\n")
 
 
 def main(arguments: list[str]) -> int:

@@ -392,6 +392,8 @@ def by_transcript(text: str, bench: Bench) -> None:
     except NablispError as error:
         check_own(error, text)
         return
+    if any(len(step.shown) > LONG for step in steps):
+        return
     new = updated(text, steps)
     try:
         again = list(play(new, "<input>", None))

@@ -63,6 +63,9 @@ CORPUS = [
     ("(params m) (data x [1 2 1e300]) (kind (predict (fit x (+ m 1))))", '"result"'),
     ("(grad (and (> x 0) (> x 1) (> x 2)) x)", "0"),
     ("-1%7e999", "slip"),
+    ('(print "a")\n;    b\n(+ 1 2)\n;    c', "3"),
+    ("(kind (simplify (repeat 60 (lambda (z) (* z z)) (/ x 3))))", '"expression"'),
+    ("(val (simplify (repeat 3000 (lambda (z) (+ z z)) x)) :x 0)", "0.0"),
     ("(jacobian (* a [1 2]) a b)", "[[1 0]\n [2 0]]"),
     ("(jacobian (* a a [1 2]) a b)", "(stack (* 2 a [1 2]) [0 0] :axis 1)"),
 ]
