@@ -42,6 +42,7 @@ from .numbered import Numbered
 from .pasted import MORE, PROMPT, unprompted
 from .settings import Choice, read_settings, settings_file, user_folder
 from .signature import cut, signature
+from .unmasked import Unmasked
 from .wrapped import wrapped
 
 STYLE = Style.from_dict(
@@ -229,7 +230,7 @@ class Prompt:
             prompt_continuation=lambda width, line, wrapped: MORE.rjust(width),
             multiline=True,
             lexer=PygmentsLexer(NablispLexer),
-            input_processors=[HighlightMatchingBracketProcessor(chars="()[]")],
+            input_processors=[HighlightMatchingBracketProcessor(chars="()[]"), Unmasked()],
             completer=TableCompleter(self.session),
             history=_history(),
             key_bindings=bindings(),
