@@ -132,10 +132,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "results": {"getattr(self, field.name)": "a field of the dataclass Result"},
     "resume": {"path.read_bytes()": COMMAND},
-    "transcript": {
-        "path.read_bytes()": COMMAND,
-        'path.write_text(updated(text, steps), "utf-8", newline=end)': COMMAND,
-    },
+    "transcript": {"path.read_bytes()": COMMAND},
     "verdict": {
         "said.format": "a row of _COMPLAINTS; one of the words that hold names is never filled in",
         "words.format": "a row of _PAIRS",

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import FINE, MISTAKE, Parser, decoded, os_words, say, wrong_use
+from .commands import FINE, MISTAKE, Parser, decoded, os_words, replace_file, say, wrong_use
 from .errors import NablispError, draw
 from .limits import Limits
 from .reader import read
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
             return MISTAKE
         if options.update:
             end = "\r\n" if b"\r\n" in data else "\n"
-            path.write_text(updated(text, steps), "utf-8", newline=end)
+            replace_file(path, updated(text, steps).replace("\n", end).encode())
             continue
         for step in steps:
             passed += step.right and step.expected is not None
