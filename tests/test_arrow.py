@@ -298,6 +298,13 @@ def test_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"x,y\n1,2\n")
     with pytest.raises(NablispError, match=r"p.parquet: no Parquet file, or a damaged one"):
         open_data(tmp_path / "p.parquet")
+    parquet(TABLE, tmp_path / "p.parquet")
+    whole = (tmp_path / "p.parquet").read_bytes()
+    twisted = whole.replace(b"\x25\x02\x18\x01x", b"\x25\x22\x18\x01x")  # optional, to no such
+    assert twisted != whole
+    (tmp_path / "p.parquet").write_bytes(twisted)
+    with pytest.raises(NablispError, match=r"p.parquet"):
+        dict(open_data(tmp_path / "p.parquet"))
     parquet(TABLE.slice(0, 0), tmp_path / "p.parquet")
     with pytest.raises(NablispError, match=r"p.parquet: it has no rows"):
         open_data(tmp_path / "p.parquet")

@@ -603,7 +603,7 @@ def test_the_command_resumes(
         while not (tmp_path / "run.ckpt").exists():
             assert child.poll() is None
         child.send_signal(sent)
-        assert child.wait() == 130
+        assert child.wait() == 128 + sent
     at = kept((tmp_path / "run.ckpt").read_bytes()).place.done
     assert 0 < at < 200_000
     assert main(["resume", str(tmp_path / file)]) == 0

@@ -75,7 +75,7 @@ RUNS = [
     ("-D x=( -e 1", 2, "", "error: the text ends before"),
     ("-D sin=1 -e 1", 2, "", "error: sin is built in"),
     ("--seed -3 -e 1", 2, "", "error: seed must be a whole number"),
-    ("--backend nope -e (params,m),(train,(**,m,2))", 1, "", "error: there is no backend called"),
+    ("--backend nope -e (params,m),(train,(**,m,2))", 2, "", "error: there is no backend called"),
     ("--color always -e (f,1)", 1, "", "\x1b[1;31merror:\x1b[0m there is no function"),
     ("-e (f,1)", 1, "", "error: there is no function"),
     ("test right.gd", 0, "2 passed, 0 failed\n", ""),

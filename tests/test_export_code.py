@@ -22,6 +22,7 @@ from nablisp import Expr, Limits, NablispError, Session, export, gradient, param
 from nablisp.expr import OPS, Call, Num, Op, Sym, names, postorder, substitute
 from nablisp.notation import variables, written
 from nablisp.notation.mangled import mangled
+from nablisp.plan import POWERS
 from nablisp.shapes import ShapeEnv
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.3, 2.0, 3.0, -8.0, 1e-9, 1e9, -710.0, 710.0)
@@ -131,6 +132,15 @@ def test_python_of_every_row(i: int) -> None:
     agree(function(**{f"v_{n}": column for n, column in columns.items()}), val(node, columns), op)
     first = dict(zip(order, map(float, points[3]), strict=True))
     agree(function(**{f"v_{n}": v for n, v in first.items()}), val(node, first), op)
+
+
+@pytest.mark.parametrize("exponent", [*POWERS, 0, -2, 1.5])
+def test_python_of_powers_by_a_number(exponent: float) -> None:
+    x = np.array([*SPECIAL, *EDGES])
+    e = Sym("x") ** exponent
+    found, wanted = loaded(export(e, "python"))(x), val(e, {"x": x})
+    agree(np.broadcast_to(found, x.shape), wanted, exponent)
+    assert (np.signbit(found) == np.signbit(wanted))[wanted == 0].all()
 
 
 LOSSES = [
@@ -302,6 +312,8 @@ ARRAYS = [
     "(sum (** (@ A w) 2))",
     "(sum (solve (@ A (transpose A)) w))",
     "(mean (pick (stack [m b] [b w2]) [1 0]))",
+    "(mean (pick [m b] [1 0 1]))",
+    "(+ (mean m :axis -1) (logsumexp m :axis 0))",
     "(sum (* (ref (concat A A) 1) w))",
     "(sum (sum (amax (* A m) :axis 0 :keep true) :axis -1))",
 ]

@@ -288,7 +288,7 @@ MISTAKES = [
     ("(fit y (+ a (* b x)) :scale 1)", "value", "for a robust loss"),
     ("(confidence (fit k (+ a (* b x))))", "value", "met exactly"),
     ("(fit y (+ a (* z x)))", "unbound-name", "z has no value"),
-    ("(fit y x)", "value", "depends on no parameter"),
+    ("(fit y x)", "value", "does not depend on any parameter"),
     ("(fit (sum y) a)", "shape", "one value per row"),
     ("(fit a (+ a x))", "value", "holds the parameter a"),
     ("(fit (log (- y 2)) (+ a x))", "data", "(log (- y 2)) is nan at row 0"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from nablisp import Expr, Limits, NablispError, Session, read
+from nablisp.scope import NEAR, Scope
 
 LINE = """
 (params m b) (data x [-2 3]) (define (target x) (+ (* 2 x) 1)) (define (model x) (+ (* m x) b))
@@ -13,6 +16,12 @@ LINE = """
 
 # a program, and what its forms print, one line each
 VALUES: list[tuple[str, str]] = [
+    # a shape that changes reaches the formulas made before
+    (
+        "(define e (+ a 1)) (define f (* e 2)) (param a [1 2]) (shape f) (define g (sin f)) "
+        "(forget a) (shape g) (data a [1 2 3]) (shape g) (forget a) (param a 1) (shape (+ g 1))",
+        "[2]\n[]\n[(rows)]\n[]",
+    ),
     # the article's own first example
     ("(define e (+ (** x 2) (* x y))) e (d e x)", "(+ (** x 2) (* x y))\n(+ (* 2 x) y)"),
     ("(define e (+ (** x 2) (* x y))) (val e :x 2 :y 3) (val (d e x) :x 2 :y 3)", "10\n7"),
@@ -201,6 +210,10 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(data x [true false])", "type", "[true false]", "(where c 1 0)"),
     ("(data x [1 2]) (map sin x)", "type", "(map sin x)", "cannot go over the rows"),
     ("(param m x)", "type", "x", "must be a number or an array"),
+    ("((d (lambda (z) (* z z))) (> x 1))", "type", "((d (lambda (z) (* z z))) (> x 1))",
+     "must be a number, and (> x 1) is true"),
+    ("(subst (* 2 x) :x (> y 1))", "type", "(> y 1)", "(where c 1 0)"),
+    ("(fold + 0 (> [1 2] x))", "type", "(fold + 0 (> [1 2] x))", "ref takes numbers"),
     ("(define x (print))", "type", "(print)", "no value to define x by"),
     ("(get 3 :loss)", "type", "3", "not of a number"),
     ("(sum [1] :keep 1)", "type", "1", ":keep must be a boolean"),
@@ -219,6 +232,8 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(data x [1 2]) (data y [1 2 3])", "data", "y", "y has 3 rows and x has 2"),
     ("(data x [])", "data", "[]", "no rows"),
     ("(+ 1 (mse [1 2] [1 2 3]))", "shape", "(mse [1 2] [1 2 3])", "[1 2] has shape [2]"),
+    ("(params (v [1 2])) ((d (lambda (z) (* z z [1 2 3]))) v)", "shape",
+     "((d (lambda (z) (* z z [1 2 3]))) v)", "[2] and [3]"),
     ("(ref [1 2] 2)", "shape", "(ref [1 2] 2)", "outside 0 … 1"),
     # values
     ("(val (+ x y) :x 1)", "unbound-name", "(val (+ x y) :x 1)", "y has no value"),
@@ -234,6 +249,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(pick [[1 2]] [2])", "value", "(pick [[1 2]] [2])", "none of 0 … 1"),
     ("(grad (* x y))", "value", "(grad (* x y))", "(grad e x y)"),
     ("(assert (< 2 1) \"why\")", "assertion", "(< 2 1)", "why"),
+    ('(assert (< 2 1) " ")', "assertion", "(< 2 1)", "this does not hold"),
     ("(define (q z) (* z z)) (define-derivative (q z) (* 3 z))", "gradient",
      "(define-derivative (q z) (* 3 z))", "differences give"),
     ("(define (q z) (* z z)) (define-derivative (q z) (* z k))", "name", "(* z k)",
@@ -326,3 +342,29 @@ def test_recursion_goes_deep() -> None:
     session.run("(define e (deep 100000))")
     assert session.run("(val e :x 2)") == 100_002
     assert session.run("(d e x)") == 1
+
+
+def test_names_are_found_however_deep() -> None:
+    """A tree of scopes, some names bound late, against a look through them one by one."""
+    chosen = random.Random(0)
+    scopes = [Scope({"a": 0})]
+    for number in range(1, 3000):
+        scope = Scope({chosen.choice("abcdefgh") + str(number % 40): number}, scopes[-1])
+        scopes = (
+            [*scopes[: chosen.choice((-1, len(scopes)))], scope] if number % 9 else [*scopes, scope]
+        )
+        if number % 500 == 499:
+            chosen.choice(scopes).bind("late" + str(number % 2), number)
+        name = chosen.choice(("a", "late0", "late1", "h7", f"b{number % 40}"))
+        chain = scope
+        while chain.outer is not None and name not in chain.names:
+            chain = chain.outer
+        assert scope.find(name) == ((chain.names[name],) if name in chain.names else None)
+    assert max(scope.depth for scope in scopes) > 4 * NEAR
+
+
+def test_scopes_nest_deep() -> None:
+    lets = "".join(f"(let ((a{i} {i}) (b (lambda (x) (+ x a{i // 2})))) " for i in range(5000))
+    session = Session()
+    assert session.run(f"{lets} (+ (b 1) a7 a4999){')' * 5000}") == 2499 + 1 + 7 + 4999
+    assert session.budget.steps < 40_000

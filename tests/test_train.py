@@ -429,7 +429,7 @@ MISTAKES = [
     ("(train loss :until (> x 1))", "shape", None, ":until has shape [rows]"),
     ("(train loss :until (> q 1))", "unbound-name", None, "q has no value"),
     ("(train loss :wrt q)", "unbound-name", None, ":wrt names q"),
-    ("(train loss :wrt ())", "value", None, "it depends on m, x, b"),
+    ("(train loss :wrt ())", "value", None, "all held fixed: m, b"),
     ("(train loss :schedule 3)", "syntax", "3", "(cosine high low)"),
     ("(train loss :schedule (cosin 1 2))", "value", None, "did you mean cosine?"),
     ("(train loss :schedule (cosine 1))", "arity", None, "cosine takes 2 numbers, not 1"),

@@ -10,28 +10,30 @@ Formulas as text or Python expressions, their derivatives as formulas, and train
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import sys
+from types import ModuleType
 
-from . import forms, quick  # noqa: F401  # quick before anything imports numpy
-from .derivative import d, gradient
-from .errors import Incomplete, NablispError, draw
-from .evaluate import val
-from .expr import Expr, params
-from .limits import Limits
-from .reader import read
-from .simplify import simplify as _tidied
-from .train import train  # now: a first import of the submodule later would take the name
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from . import forms
     from .advice import advise
     from .certificate import FitResult
     from .data import open_data
+    from .derivative import d, gradient
+    from .errors import Incomplete, NablispError, draw
+    from .evaluate import val
+    from .expr import Expr, params
     from .fitter import fit
     from .isolated import run_isolated
+    from .limits import Limits
     from .minimizer import minimize
+    from .reader import read
     from .results import Result
     from .session import Session
+    from .train import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -62,24 +64,50 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Expr": "expr",
     "FitResult": "certificate",
+    "Incomplete": "errors",
+    "Limits": "limits",
+    "NablispError": "errors",
     "Result": "results",
     "Session": "session",
     "advise": "advice",
+    "d": "derivative",
+    "draw": "errors",
     "fit": "fitter",
+    "gradient": "derivative",
     "load_ipython_extension": "jupyter",
     "minimize": "minimizer",
     "open_data": "data",
+    "params": "expr",
+    "read": "reader",
     "run_isolated": "isolated",
+    "train": "train",
     "unload_ipython_extension": "jupyter",
+    "val": "evaluate",
 }
+"""Where each name is found when it is first asked for: what is not used is not imported."""
+
+
+class _Package(ModuleType):
+    """The package; a submodule does not take the name of a function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("simplify", "train") or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module nablisp has no attribute {name}")
     from importlib import import_module
 
+    if name == "forms":
+        return import_module(f"{__name__}.forms")
+    if name not in _LAZY:
+        raise AttributeError(f"module nablisp has no attribute {name}")
+    import_module(f"{__name__}.quick")  # before anything imports numpy
     found = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     globals()[name] = found
     return found
@@ -93,10 +121,13 @@ def parse(text: str) -> Any:
 
     NablispError for text that is not exactly one formula.
     """
+    from .reader import read
     from .session import Session
 
     found = read(text)
     if len(found) != 1:
+        from .errors import NablispError
+
         raise NablispError(
             "syntax",
             f"parse takes one expression, not {len(found)}",
@@ -111,8 +142,9 @@ def parse(text: str) -> Any:
 def simplify(e: Any) -> Any:
     """The formula, tidied; equal to it wherever both are finite."""
     from .expr import asked, plain
+    from .simplify import simplify
 
-    return plain(_tidied(asked(e)))
+    return plain(simplify(asked(e)))
 
 
 def export(e: Any, to: str = "latex", *, grad: bool = False, name: str = "formula") -> str:

@@ -171,7 +171,7 @@ def _fastest(low: float, high: float) -> float:
     """
     if high <= 0:
         return inf
-    return 2 / (high + low) if low > FLAT * high else 1 / high
+    return 1 / high if abs(low) <= FLAT * high else 2 / (high + max(low, 0.0))
 
 
 def _owner(label: str) -> str:
@@ -247,7 +247,7 @@ def advice_for(surface: Surface, x: Vector) -> Advice:
         "value",
         "the second derivatives of the loss are not finite here"
         if found is None
-        else f"the loss has no curvature {found[0]}",
+        else f"the loss or its derivatives are not finite {found[0]}",
         hint="give columns and parameters other units"
         if found is None
         else "leave such rows out, or give the parameters other starts: (params (a 1) (b 0.1))",
@@ -287,8 +287,9 @@ def _of_whole(surface: Surface, x: Vector) -> Facts | None:
     values = np.linalg.eigvalsh(matrix)
     heights = {n: _height(matrix[span, span]) for n, span in surface.spans.items()}
     scale = _scale(surface, heights, lambda: np.abs(matrix).sum(axis=1))
-    root = np.sqrt(scale)
-    scaled = np.linalg.eigvalsh(matrix / root[:, None] / root)
+    unit = 2.0 ** np.floor(np.log2(scale.max()))  # exact, and no product overflows
+    products = np.maximum(np.outer(scale / unit, scale / unit), np.finfo(float).tiny)
+    scaled = np.linalg.eigvalsh(matrix / unit / np.sqrt(products))
     ends = float(scaled[0]), float(scaled[-1])
     what = nature(matrix, surface.labels)
     words = {"saddle": f"the loss curves down along {what.along}", "minimum": ""}

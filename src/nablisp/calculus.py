@@ -15,14 +15,14 @@ from .errors import NablispError, Span, meant, nearest
 from .evaluate import evaluate
 from .expr import OPS, Call, Expr, Op, Sym, as_expr, names, plain, postorder, substitute
 from .forms import List, Symbol
-from .operations import array_of, simplest
+from .operations import array_of, call_op, formula_of, simplest
 from .printer import brief
+from .scope import Scope
 from .shapes import ROWS, Shape, ShapeEnv, is_boolean
 from .values import (
     Arguments,
     Closure,
     Formula,
-    Scope,
     Value,
     described,
     expect,
@@ -200,10 +200,10 @@ def jacobian(a: Arguments) -> Value:
         return _rows(a, diff.jacobian(root.args, by, shapes))
     columns = [_found(a, diff.derivative(root, symbol, shapes)) for symbol in by]
     if any(isinstance(c, Expr) for c in columns):
-        nodes = tuple(as_expr(column) for column in columns)
-        node = Call(OPS["stack"], nodes, (("axis", -1),))
-        a.session.shape(node)
-        return node
+        if sh.same_rows([a.session.shape(as_expr(column)) for column in columns]):
+            return array_of(a.session, columns)
+        last = {"axis": len(a.session.shape(root))}
+        return call_op(a.session, OPS["stack"], columns, last)
     return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float64)
 
 
@@ -249,10 +249,7 @@ def subst(a: Arguments) -> Value:
             raise _not_inside(a, name, inside)
     new: dict[Expr, Expr] = {}
     for name, value in a.named.items():
-        try:
-            new[Sym(name)] = _formula(value, f":{name}")
-        except NablispError as error:
-            raise error.at(a.at(name)) from None
+        new[Sym(name)] = formula_of(value, f":{name}", a.at(name))
     value = simplest(a.session, substitute([root], new)[0])
     if isinstance(value, Expr):
         a.session.shape(value)

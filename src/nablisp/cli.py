@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -16,10 +13,8 @@ from typing import Any
 
 from . import __version__
 from .commands import (
-    CLOSED,
     DIVERGED,
     FINE,
-    INTERRUPTED,
     MISTAKE,
     WRONG_USE,
     Parser,
@@ -31,6 +26,7 @@ from .commands import (
 from .commands import note as note_aloud
 from .errors import NablispError, Source, Span, draw
 from .forms import Symbol
+from .process import CLOSED, INTERRUPTED, PROCESS, command
 
 COMMANDS = {
     "check": ("checker", "say every problem, without running"),
@@ -43,19 +39,18 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    atexit.register(gc.freeze)  # the process ends: nothing need be collected one by one
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # stays open
+    """Run the command; returns its exit status. KeyboardInterrupt passes through.
+
+    Without arguments those of the process are meant, and it ends with the status.
+    """
+    if arguments is None:
+        command(partial(main, sys.argv[1:]))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if arguments is None:  # a process of our own: it is asked to end as it is from the keyboard
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    given = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _command(given) if given and given[0] in COMMANDS else _run(given)
+        named = arguments and arguments[0] in COMMANDS
+        status = _command(arguments) if named else _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -64,9 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
         _drop_output()
         print(f"error: output cannot be written: {os_words(error)}", file=sys.stderr)
         return MISTAKE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
     except SystemExit as stop:  # argparse
         return int(stop.code or 0)
     return status
@@ -145,7 +137,7 @@ def _run(given: list[str]) -> int:
     if prompts:
         from .repl import prompt
 
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a prompt is not to be interrupted by it
+        PROCESS.converse()
         prompt(session, color=options.color, files=options.files)
         return FINE
     return status
@@ -231,14 +223,12 @@ class _Shell:
             for form, value in self.session.values(decoded(data, name), name=name):
                 if value is not None:
                     self.show(value, form.span.line if form.span else None)
-                if self.session.interrupted or getattr(value, "status", None) == "interrupted":
-                    return INTERRUPTED
                 if getattr(value, "status", None) == "diverged":
                     status = DIVERGED
         except NablispError as error:
             self.fail(error)
             return MISTAKE
-        return status
+        return INTERRUPTED if self.session.interrupted else status
 
     def show(self, value: Any, line: int | None) -> None:
         from .figure import Figure, Movie

@@ -137,6 +137,9 @@ class Columns(MutableMapping[str, Column]):
     def __contains__(self, name: object) -> bool:
         return name in self._held
 
+    def __copy__(self) -> Columns:
+        return Columns(self)
+
     def __repr__(self) -> str:
         return f"Columns({' '.join(self)}; {self.rows} rows)"
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from .errors import NablispError, Source, Span, visible
+from .process import patient
 
-FINE, MISTAKE, WRONG_USE, DIVERGED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+FINE, MISTAKE, WRONG_USE, DIVERGED = 0, 1, 2, 3
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,20 +80,26 @@ def script_bytes(path: Path) -> bytes:
     return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
+@patient
 def replace_file(path: Path, data: bytes) -> None:
     """Give a file other content, whole or not at all; its permissions stay, a link leads on.
 
     OSError where it, or its folder, may not be written.
     """
     path = path.resolve()
-    path.open("r+b").close()
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        beside = Path(file.name)
-        try:
+    known = path.exists()
+    if known and not path.is_file():  # a device
+        path.write_bytes(data)
+        return
+    if known:
+        path.open("r+b").close()
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("xb") as file:
             file.write(data)
-            file.close()
+        if known:
             shutil.copymode(path, beside)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

@@ -35,13 +35,13 @@ def function(
                 f"{name} occurs in the formula and not in the list of names",
                 hint=meant(name, order, f"list it: [… {name!r}]"),
             )
+    if any(isinstance(node, Call) and node.op.name == "rows" for node in postorder(root)):
+        raise NablispError("unbound-name", "(rows) has no value: there are no columns")
     written, (root,) = root, accurate(root)
     if backend is not None:
         named(backend)
     program = named("numpy").compile([root], order, {}, MOST, None)
     maps = not any(isinstance(node, Call) and node.op.shape for node in postorder(root))
-    if any(isinstance(node, Call) and node.op.name == "rows" for node in postorder(root)):
-        raise NablispError("unbound-name", "(rows) has no value: there are no columns")
     suits = maps and not is_boolean(root)
     native = _Native(root, order, backend == "native", threads) if suits else None
     if backend == "native" and native is None:

@@ -27,8 +27,9 @@ from .forms import Form, Keyword, List, Symbol
 from .operations import array_of, call_op
 from .printer import brief
 from .results import Result
+from .scope import Scope
 from .shapes import ROWS, is_boolean
-from .values import Arguments, Closure, Scope, Value, described, expect, kind_of
+from .values import Arguments, Closure, Value, described, expect, kind_of
 
 Row = Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]
 
@@ -79,7 +80,7 @@ def _bind(a: Arguments, target: Symbol, value: Value) -> None:
         a.session.define(target.name, value, target.span)
     else:
         _check_local(a.session, target)
-        a.scope.names[target.name] = value
+        a.scope.bind(target.name, value)
 
 
 def _source(a: Arguments) -> str:
@@ -160,7 +161,7 @@ def let(a: Arguments) -> Machine:
                     raise NablispError("name", f"let binds {name} twice", span=binding.span)
                 seen.add(name)
                 value = yield form, scope
-                scope.names[name] = value
+                scope.bind(name, value)
                 if kind_of(value) == "function":  # it sees what came before it, not what follows
                     scope = Scope({}, scope)
             case _:
@@ -237,8 +238,8 @@ def _elements(session: Any, value: Value, what: str) -> list[Value]:
         ):
             return [plain(arg) for arg in value.args]
         if shape[0] != ROWS:
-            session.budget.node(shape[0])
-            return [Call(OPS["ref"], (value,), (("index", (i,)),)) for i in range(shape[0])]
+            session.budget.check("nodes", session.budget.nodes + shape[0])
+            return [call_op(session, OPS["ref"], (value, i), {}) for i in range(shape[0])]
         raise NablispError(
             "type",
             f"{what} cannot go over the rows of {brief(value)}",
@@ -461,9 +462,10 @@ def assert_(a: Arguments) -> Machine:
         value = bool(value.all())
     expect(value, ("boolean",), "what assert checks", condition.span)
     if not value:
-        why = (yield a.given[1], a.scope) if len(a.given) > 1 else "this does not hold"
+        why = (yield a.given[1], a.scope) if len(a.given) > 1 else ""
+        said = why if isinstance(why, str) else a.session.text(why)
         raise NablispError(
-            "assertion", why if isinstance(why, str) else a.session.text(why), span=condition.span
+            "assertion", said if said.strip() else "this does not hold", span=condition.span
         )
     return None
 

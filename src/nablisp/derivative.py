@@ -133,7 +133,7 @@ def sweep(g: Graph, seeds: dict[int, int], wrt: Sequence[int]) -> dict[int, int]
     """Adjoints of the nodes `wrt`, from adjoints given for some nodes above. Lazy in shape."""
     top = max(seeds) + 1
     wanted = set(wrt)
-    moves = bytearray(max(top, max(wrt) + 1))
+    moves = bytearray(max(top, 1 + max(wrt, default=0)))
     for i in wrt:
         moves[i] = 1
     for i, args in enumerate(g.args[:top]):
@@ -165,7 +165,7 @@ def sweep(g: Graph, seeds: dict[int, int], wrt: Sequence[int]) -> dict[int, int]
         elif op.pullback is not None:
             adjoints = op.pullback(g, _guarded(g, adjoint, live), i)
             backs = [None if a is None else (a, None) for a in adjoints]
-        elif op is ADD or (op.arity[1] is None and len(args) > 2):
+        elif op is ADD or (op.arity[1] is None and op.slope_steps and len(args) > 2):
             backs = _folded(g, op, adjoint, live, args)
         else:
             backs = [

@@ -24,12 +24,12 @@ from .forms import Array, Form, Keyword, List, Number, String, Symbol
 from .looks import skeleton
 from .operations import arity_words, array_of, call_op, formula_of, simplest, unknown_keyword
 from .printer import brief
+from .scope import Scope
 from .values import (
     Arguments,
     Closure,
     Formula,
     Primitive,
-    Scope,
     Value,
     a_kind,
     key_span,
@@ -152,7 +152,7 @@ def _start(session: Any, form: Form, scope: Scope | None) -> Any:
     if not form.items:
         raise NablispError("type", "() is no value", hint="an empty array is []")
     head = form.items[0]
-    session.budget.step(1 if scope is None else 1 + (scope.depth >> 6))  # names are looked for
+    session.budget.step(1 if scope is None else scope.cost)
     if isinstance(head, Symbol):
         name = head.name
         if scope is not None and (local := scope.find(name)) is not None:
@@ -359,7 +359,9 @@ def _apply(
             return Tail(body[0], inner) if len(body) == 1 else _sequence(body, inner)
         case Formula(name):
             check_count(function, len(args), options, form)
-            return simplest(session, function(*(formula_of(arg, name) for arg in args)))
+            root = function(*(formula_of(arg, f"an argument of {name}") for arg in args))
+            session.shape(root)
+            return simplest(session, root)
         case Primitive():
             check_arguments(function, len(args), options, form)
             return function.run(

@@ -62,13 +62,19 @@ class Plain:
                     stack += waiting
                     continue
                 args = tuple(map(place, given))
+                while op is MUL and len(args) > 2:  # in pairs, from the left
+                    a, b, *more = args
+                    args = (len(ops), *more)
+                    moves.append(moves[a] or moves[b])
+                    ops.append(MUL)
+                    args_of.append((a, b))
+                    exprs.append(None)
                 moves.append(any([moves[arg] for arg in args]))
             ids[node] = len(ops)
             ops.append(op)
             args_of.append(args)
             exprs.append(node)
         self.ids, self.ops, self.args, self.exprs, self.moves = ids, ops, args_of, exprs, moves
-        self.loaded = len(ops)
         self.programs: dict[Any, list[Steps]] = {}
 
     def leaf(self, node: Expr) -> int:
@@ -82,7 +88,7 @@ class Plain:
         return found
 
     def suits(self, shapes: Any) -> bool:
-        """Is every row scalar, with partials and two arguments at most (or a sum)?"""
+        """Is every row scalar, with partials and two arguments at most (or a sum or product)?"""
         for op in set(self.ops):
             if op is not None and (op.shape is not None or not op.partials or op is WHERE):
                 return False
@@ -217,7 +223,7 @@ class Plain:
         """The nodes as expressions."""
         exprs: list[Any] = self.exprs
         exprs += [None] * (len(self.ops) - len(exprs))
-        new = [i for i in range(self.loaded, len(exprs)) if exprs[i] is None]
+        new = [i for i, expr in enumerate(exprs) if expr is None]
         intern_calls(new, self.ops, self.args, exprs)
         return [exprs[root] for root in roots]
 

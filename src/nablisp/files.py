@@ -18,6 +18,7 @@ from typing import IO, Any, Literal
 
 from .errors import NablispError, Span, nearest
 from .limits import Budget
+from .process import patient
 
 Mode = Literal["r", "rb"]
 
@@ -62,6 +63,7 @@ def open_file(root: Path | None, name: str, mode: Mode) -> IO[Any]:
     return os.fdopen(number, mode, encoding=None if mode == "rb" else "utf-8-sig")
 
 
+@patient
 def replace_file(
     root: Path | None, name: str, pieces: Iterable[Any], older: str | None = None
 ) -> None:

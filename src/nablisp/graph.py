@@ -187,7 +187,7 @@ class Graph:
     def expr(self, *roots: int) -> list[Expr]:
         """Ids as expressions; only what the roots need is made."""
         exprs: list[Any] = self.exprs
-        needed = bytearray(max(roots) + 1)
+        needed = bytearray(max(roots, default=-1) + 1)
         for root in roots:
             needed[root] = 1
         for i in range(len(needed) - 1, -1, -1):

@@ -131,7 +131,7 @@ def predict(result: FitResult, data: Any = None, level: float = 0.95) -> Predict
         np.stack(parts, axis=-1) if len(parts) > 1 else parts[0] for parts in (values, errors)
     )
     noise, dof = _noise(problem, columns, count)
-    width = quantile((1 + level) / 2, dof or max(result.dof, 1)) * np.sqrt(se**2 + noise**2)
+    width = quantile((1 + level) / 2, dof or max(result.dof, 1)) * np.hypot(se, noise)
     return Prediction(
         np.array(value), se, value - width, value + width, level, result.responses, given
     )

@@ -70,12 +70,10 @@ class Notebook:
         return last
 
     def _values(self, text: str) -> Iterator[Value]:
-        """What the forms show, as they are run; an interrupt ends the cell."""
+        """What the forms show, as they are run."""
         for _, value in self.session.values(text, name="<cell>"):
             if value is not None:
                 yield value
-            if getattr(value, "status", None) == "interrupted":
-                return
 
     def _show(self, value: Value) -> None:
         from IPython.display import display
@@ -97,6 +95,7 @@ class Notebook:
 
 def _session() -> Session:
     session = Session(note=note)
+    session.undoes = True
     session.watches = True  # for pictures of what moved
     return session
 

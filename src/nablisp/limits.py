@@ -19,6 +19,7 @@ from typing import Any
 from weakref import ref
 
 from .errors import NablispError
+from .process import whole
 
 
 @contextmanager
@@ -209,6 +210,7 @@ class Budget:
         if size <= SMALL or key in self._held:
             return
 
+        @whole
         def gone(_: object) -> None:
             self.held -= size
             del self._held[key]

@@ -18,6 +18,7 @@ import numpy as np
 from .errors import NablispError
 from .figure import Figure
 from .printer import element
+from .process import check
 from .results import Progress
 from .showing import redraws
 from .views import Scene, View, descent, loss_curve, moments, states, thinned
@@ -233,7 +234,7 @@ class _Terminal:
                 if self.drawn <= 1:
                     self._play(scene, result)
             except KeyboardInterrupt:  # enough seen
-                pass
+                check()
         self._show(figure, Progress(result.steps, result.steps, result.loss, 0.0, run=result.run))
 
     def _play(self, scene: Scene, result: Any) -> None:

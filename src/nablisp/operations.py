@@ -222,8 +222,16 @@ def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
             )
 
 
-def formula_of(value: Value, what: str) -> Expr:
-    return as_expr(expect(value, _FORMULA, f"an argument of {what}"))
+def formula_of(value: Value, what: str, span: Span | None = None) -> Expr:
+    """What may take the place of a name in a formula: names stand for numbers."""
+    if sh.is_boolean(expect(value, _FORMULA, what, span)):
+        raise NablispError(
+            "type",
+            f"{what} must be a number, and {brief(value)} is true or false",
+            span=span,
+            hint="choose numbers with where: (where c 1 0)",
+        )
+    return as_expr(value)
 
 
 def _whole(value: Value, what: str, span: Span | None) -> int:

@@ -300,7 +300,7 @@ _add(
            ("(** (+ 1 x) v)", "(pow1p x v)"),
            ("(** (- 1 x) v)", "(pow1p (neg x) v)"),
        ),
-       python="np.power({x}, {y})"),
+       python="np.float_power({x}, {y})"),
     Op("mod", "remainder of floored division: the sign of the second", (2, 2), "mod",
        ("1", "(- (floor (/ x y)))"), exact=True,
        c="fmod({x}, {y}) + (fmod({x}, {y}) != 0 && ({x} < 0) != ({y} < 0) ? {y} : 0.0)",
@@ -320,11 +320,11 @@ _add(
            latex=r"\left\lceil {x} \right\rceil", rules=(("(ceil (ceil x))", "(ceil x)"),)),
     Op("min", "the smaller, elementwise; of one array, its smallest element", (1, None), "minimum",
        ("(where (= x y) 0.5 (max 0 (sign (- y x))))", "(where (= x y) 0.5 (max 0 (sign (- x y))))"),
-       c="{x} <= {y} || isnan({x}) ? {x} : {y}",
+       c="{x} < {y} || isnan({x}) ? {x} : {y}",
        native="min", exact=True, latex=r"\min\left({args|, }\right)", rules=(("(min x x)", "x"),)),
     Op("max", "the larger, elementwise; of one array, its largest element", (1, None), "maximum",
        ("(where (= x y) 0.5 (max 0 (sign (- x y))))", "(where (= x y) 0.5 (max 0 (sign (- y x))))"),
-       c="{x} >= {y} || isnan({x}) ? {x} : {y}",
+       c="{x} > {y} || isnan({x}) ? {x} : {y}",
        native="max", exact=True, latex=r"\max\left({args|, }\right)", rules=(("(max x x)", "x"),)),
     Op("clip", "the first, kept between the second and the third", (3, 3), "nablisp_clip",
        ("(where (and (< y x) (< x z)) 1"
@@ -569,7 +569,9 @@ _add(
        " [(0, 0)] * (np.ndim({x}) - 1) + [({before}, {after})]), -1, {axis})"),
     Op("pick", "one element per row, by class number", (2, 2), "nablisp_pick", pullback=back.pick,
        shape=sh.picked, exact=True, latex=r"{x}_{{{y}}}", example="(pick logits species)",
-       python="np.take_along_axis({x}, {y}.astype(int)[..., None], axis=-1)[..., 0]"),
+       python="np.take_along_axis("
+       "np.broadcast_to({x}, np.broadcast_shapes(np.shape({x}), np.shape({y}) + (1,))),"
+       " ({y} + np.zeros(np.shape({x})[:-1])).astype(int)[..., None], axis=-1)[..., 0]"),
     Op("one-hot", "1 at the class number, else 0, along a new last axis of this length", (1, 1),
        "nablisp_one_hot", pullback=back.constant, shape=sh.one_hot, options=("length",),
        trailing=("length",),

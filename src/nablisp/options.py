@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import inf, isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,13 @@ SETTINGS: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(("beta", "beta1", "beta2", "rho"), (lambda v: 0 <= v < 1, "from 0 to below 1")),
     "eps": RANGES["lr"],
 }
-"""And the settings of optimizers."""
+"""And the settings of optimizers; others are any finite number."""
 
 
 def in_range(name: str, value: Any, what: str = "") -> Any:
     """The value of an option, or NablispError "value" that says what it may be."""
     value = as_value(value, what or f":{name}")
-    fits, words = RANGES.get(name) or SETTINGS.get(name) or (isfinite, "a finite number")
+    fits, words = RANGES.get(name, (isfinite, "a finite number"))
     if isinstance(value, (bool, np.ndarray)) or not fits(value):
         raise NablispError("value", f"{what or f':{name}'} must be {words}, not {brief(value)}")
     return int(value) if words.startswith("a whole") else value
@@ -98,7 +99,7 @@ def chosen_options(
     """Options as Python gives them; NablispError for a name or a value that is none."""
     settings = {}
     for name in ("by", "backend"):
-        if not isinstance(options.get(name) or "", str):
+        if not isinstance(options.get(name), (str, NoneType)):
             raise NablispError("type", f":{name} takes a name, not {options[name]!r}")
     for name in list(options):
         word = name.replace("_", "-")
@@ -215,13 +216,16 @@ def optimizer_of(options: Options) -> Optimizer:
         )
     if options.auto and options.schedule is not None:
         raise _two_rates()
-    for name in options.settings:
+    for name, value in options.settings.items():
+        fits, words = SETTINGS.get(name, (isfinite, "finite"))
         if name not in row.settings:
             raise NablispError(
                 "keyword",
                 f"{row.name} has no setting :{name}",
                 hint=f"it has {', '.join(f':{n}' for n in row.settings) or 'none'}",
             )
+        if not fits(value):
+            raise NablispError("value", f":{name} must be {words}, not {brief(value)}")
     return row
 
 

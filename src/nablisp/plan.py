@@ -133,10 +133,9 @@ def _pulled(outputs: Sequence[Expr], names: set[str]) -> tuple[list[Expr], set[E
             continue
         if name == "*" and len(args) > 2:
             args = _steady_first(args, rows)
-        if name == "**" and type(args[1]) is Num and args[1].value in POWERS:
-            made = substitute([_power(args[1].value)], {Sym("x"): args[0]})[0]
-        else:
-            made = node if args == old else Call(op, args, options)
+        plain = node if args == old else Call(op, args, options)
+        power = without_logarithm(plain)
+        made = plain if power is None else power
         new[node] = made
         if not rows.isdisjoint(args):
             rows.add(made)
@@ -172,6 +171,13 @@ def _term(
     if product == 1 or not ORDINARY[0] < abs(product) < ORDINARY[1]:
         return None
     return Term(product, reduce(lambda a, b: call("*", a, b), cores))
+
+
+def without_logarithm(node: Call) -> Expr | None:
+    """A power by one of the numbers in POWERS, written out."""
+    if node.op.name != "**" or type(node.args[1]) is not Num or node.args[1].value not in POWERS:
+        return None
+    return substitute([_power(node.args[1].value)], {Sym("x"): node.args[0]})[0]
 
 
 @cache

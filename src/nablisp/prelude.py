@@ -10,7 +10,8 @@ from .elaborate import CONSTANTS, FUNCTIONS, PRELUDE
 from .expr import OPS
 from .forms import List, Symbol
 from .reader import read
-from .values import Closure, Scope
+from .scope import Scope
+from .values import Closure
 
 
 @cache

@@ -117,6 +117,9 @@ def _array(value: np.ndarray[Any, Any], apart: str = "\n ") -> Iterator[str]:
     if value.ndim == 0:
         yield from _pieces(value.item())
         return
+    if 0 in value.shape[:-1]:  # brackets would not say how long the later axes are
+        yield f"(zeros {' '.join(map(str, value.shape))})"
+        return
     yield "["
     if value.ndim == 1:
         for i in range(0, len(value), AT_ONCE):

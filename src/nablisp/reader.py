@@ -362,7 +362,7 @@ def _machine() -> tuple[re.Pattern[str], _Table]:
         table = _compute(grammar)
     tokens = "|".join(f"(?P<{name}>{regex})" for name, regex in table.terminals)
     ignored = "|".join(table.ignored)
-    return re.compile(rf"(?:{ignored})*(?:{tokens}|(?P<stray>[\s\S])|\Z)"), table
+    return re.compile(rf"(?:{ignored})*+(?:{tokens}|(?P<stray>[\s\S])|\Z)"), table
 
 
 def _grammar() -> str:

@@ -6,7 +6,7 @@ This line writes it anew: python -c "from nablisp import reader; reader.keep_tab
 # ruff: noqa: E501
 # fmt: off
 
-GRAMMAR = 0x15ce246c
+GRAMMAR = 0xab540425
 """`zlib.crc32` of grammar/nablisp.lark"""
 
 IGNORED = [
@@ -19,7 +19,7 @@ TERMINALS = [
     ('FLOAT', '(?:(?:[+-])?(?:\\.[0-9]++|[0-9]++(?:\\.[0-9]*+)?)(?:[eE][+-]?[0-9]++)?|(?:[+-])?inf|nan)(?=[ \t\n\\v\x0c\r()\\[\\]":;]|\\Z)'),
     ('KEYWORD', ':(?:(?:[A-Za-z0-9+\\-*\\/<>=!?_%&^~.@]++|[^\x00-\x7f]++))+'),
     ('SYMBOL', '(?:(?:[A-Za-z0-9+\\-*\\/<>=!?_%&^~.@]++|[^\x00-\x7f]++))+'),
-    ('STRING', '"[^"\\\\]*+(?:\\\\[\\s\\S][^"\\\\]*+)*"'),
+    ('STRING', '"[^"\\\\]*+(?:\\\\[\\s\\S][^"\\\\]*+)*+"'),
     ('LPAR', '\\('),
     ('LSQB', '\\['),
     ('RPAR', '\\)'),

@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from . import __version__, cli, commands
+from . import __version__, cli, commands, process
 from .backends import BACKENDS
 from .data import ENDINGS
 from .elaborate import CONSTANTS, FUNCTIONS, LATER, SPECIAL
@@ -38,8 +38,10 @@ EXITS = {
     commands.MISTAKE: "an error in the program, or a comparison that failed",
     commands.WRONG_USE: "wrong use, or no such file",
     commands.DIVERGED: "a run diverged",
-    commands.INTERRUPTED: "interrupted",
-    commands.CLOSED: "whoever read the output closed it",
+    129: "the terminal was closed",
+    process.INTERRUPTED: "interrupted",
+    process.CLOSED: "whoever read the output closed it",
+    143: "terminated",
 }
 
 

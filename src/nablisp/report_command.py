@@ -10,12 +10,12 @@ from typing import Any
 from .commands import (
     DIVERGED,
     FINE,
-    INTERRUPTED,
     MISTAKE,
     Parser,
     decoded,
     note,
     os_words,
+    replace_file,
     say,
     wrong_use,
 )
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
             print(draw(error), file=sys.stderr)
             return MISTAKE
         ends = [getattr(value, "status", "") for item in shown for value in item.values]
-        status = INTERRUPTED if "interrupted" in ends else DIVERGED if "diverged" in ends else FINE
+        status = DIVERGED if "diverged" in ends else FINE
     page = Page(options.title or programs[0].name, programs, shown).html()
     return _written(out, page) or status
 
@@ -81,6 +81,8 @@ def steps(session: Session, text: str, name: str) -> Iterator[Shown]:
         before |= {id(run) for run in values}
         if value is not None and not any(value is run for run in values):
             values.append(value)
+        if session.interrupted:
+            raise KeyboardInterrupt
         yield Shown(form.span.text if form.span else "", tuple(printed), values)
 
 
@@ -90,7 +92,7 @@ def _written(out: str, page: str) -> int:
         return FINE
     data = page.encode()
     try:
-        Path(out).write_bytes(data)
+        replace_file(Path(out), data)
     except OSError as error:
         wrong_use(f"{out} cannot be written: {os_words(error)}")
         return MISTAKE

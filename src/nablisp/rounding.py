@@ -229,6 +229,8 @@ def _own(op: Op, values: Sequence[Value], out: Value) -> Value:
     off = U * (units * np.abs(out) + floor)
     if op.name == "logaddexp":
         off = off + U * np.abs(values[0])
+    if op.name in _CANCELS:
+        off = off + _meant(op, [(value, 0.0) for value in values])[1]
     return off + LEAST
 
 
@@ -245,6 +247,8 @@ _UNITS: dict[str, tuple[float, float]] = {
     "polygamma": (64, 0.0),
 }
 """Errors in units of u: of the result, and besides; (4, 0), two in the last place, for the rest."""
+_CANCELS = frozenset(("exprel1", "logrel1", "sinrel1", "sinhrel1"))
+"""Operations that lose more than that where their series end, which their formulas know."""
 
 
 def _sum_lost(x: Value, y: Value, out: Value) -> Value:
@@ -394,7 +398,9 @@ def _of_arrays(op: Op, given: Sequence[Pair], options: Options) -> Pair:
             off = moved(x, off_y) + moved(off_x, y) + moved(off_x, off_y)
             whole = all(np.all(value == np.rint(value)) for value in values)
             if not (whole and np.all(size <= 2.0**53)):
-                off = off + U * values[0].shape[-1] * size
+                ends = values[:1] if op.name == "@" else values
+                terms = max([1, *(n for value in ends for n in value.shape[-1:])])
+                off = off + U * terms * size
         case "solve":
             off = _solve_error(values, offs, out)
         case "pick" | "fill":

@@ -17,6 +17,7 @@ from .forms import Array, Form, List, Number, String, Symbol
 from .optimizers import METHODS, OPTIMIZERS
 from .options import RANGES, Options, in_range, no_rule
 from .printer import brief
+from .process import check, patient
 from .results import Progress, Result
 from .shapes import is_boolean
 from .train import training
@@ -363,6 +364,7 @@ def _schedule(a: Arguments, form: Form) -> Machine:
     raise no_rule().at(form.span)
 
 
+@patient
 def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = False) -> Result:
     """The result of a run; an interrupt that meets the watcher is one of the run.
 
@@ -388,13 +390,17 @@ def watched(run: Generator[Progress, None, Result], session: Any, asked: bool = 
     except KeyboardInterrupt:  # enough seen
         if result is None:
             raise
+        check()
     assert result is not None
+    session.interrupted = result.status == "interrupted"
     session.runs.append(result)
     return result
 
 
 def watcher(session: Any, asked: bool) -> AbstractContextManager[Callable[[Any], None]]:
-    """Who looks at a run, if anybody does."""
+    """Who looks at a run, if anybody does. After a run interrupted there is no other."""
+    if session.interrupted:
+        raise KeyboardInterrupt
     found: AbstractContextManager[Callable[[Any], None]]
     found = nullcontext(_unseen) if session.watch is None else session.watch(asked)
     return found
@@ -429,7 +435,6 @@ def trained(
     start = {n: p.value for n, p in held.items()}
     going = run(loss, start, session.columns, options, session.budget)
     result = watched(going, session, options.watch)
-    session.interrupted = result.status == "interrupted"
     if session.explain and result.work is not None:
         session.note(result.work.words(result.steps))
         if session.explain > 1:

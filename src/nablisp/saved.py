@@ -127,12 +127,9 @@ def _spelt(root: Expr | None, own: Mapping[str, Op]) -> str:
 def _function(function: Closure) -> str | None:
     """A function as a lambda, inside a let of the values it took along."""
     needed = {name for form in function.body for name in _symbols(form)} - {*function.parameters}
-    taken: dict[str, Value] = {}
     scope = function.scope
-    while scope is not None:
-        for name in needed & scope.names.keys() - taken.keys():
-            taken[name] = scope.names[name]
-        scope = scope.outer
+    found = {} if scope is None else {name: scope.find(name) for name in needed}
+    taken = {name: local[0] for name, local in found.items() if local is not None}
     if any(kind_of(value) == "function" for value in taken.values()):
         return None
     body = " ".join(form.span.text if form.span else text(form) for form in function.body)

@@ -30,6 +30,7 @@ from .least_squares import (
     part,
     polish,
 )
+from .process import patient
 from .residuals import Rows
 from .units import sizes
 
@@ -253,6 +254,7 @@ class Search:
         poor = (self.rows.r2(found.squares) if r2 is None else r2) < POOR
         return descent.rough or descent.steps > LONG or poor or bool(np.any(far))
 
+    @patient
     def elsewhere(self, first: Candidate | None, starts: int | None = None) -> Candidate | None:
         """The lowest candidate that can be vouched for, or else the lowest."""
         rows = self.rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -26,15 +27,18 @@ from .limits import Budget, Limits
 from .looks import Looks
 from .options import in_range
 from .printer import text as print_text
+from .process import check, whole
 from .reader import read
-from .shapes import Shape, ShapeEnv, shape_of, show
-from .values import Parameter, Value, expect, kind_of
+from .shapes import Shape, shape_of, show
+from .values import Current, Parameter, Value, expect, kind_of
 from .views import Pair
 
 Watch = Callable[[bool], AbstractContextManager[Callable[[Any], None]]]
 
 FORMS = (core, calculus, running, fitting, minimizing, drawing, exporting, reporting, tools)
 """The modules whose import enters the rows of SPECIAL and FUNCTIONS."""
+CHANGED = ("definitions", "columns", "fits", "runs", "compared", "classes", "loading", "_drawn")
+"""What forms change of a session, beside its parameters and their values."""
 
 
 class Session:
@@ -79,7 +83,9 @@ class Session:
         self.resumes = False
         """does every run with a checkpoint go on from it?"""
         self.interrupted = False
-        """was the last run?"""
+        """was a run of the text that is run?"""
+        self.undoes = False
+        """is a form that is interrupted undone? So it is where a conversation goes on"""
         self.watch: Watch | None = None
         """who looks at runs: entered for each, told whether it was asked for, gives what is shown
         every `Progress` and at the end the result"""
@@ -104,6 +110,11 @@ class Session:
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
+        """the shapes of what the form under way is made of"""
+        self._known: dict[str, Shape] = {}
+        """the shapes of definitions, by name, so that no form looks into those before it"""
+        self._met: set[str] = set()
+        """the symbols that were met on the way to them"""
         self._most = 100_000
         self._prelude: dict[str, Value] | None = None
         self._drawn = 0
@@ -134,23 +145,48 @@ class Session:
             return value
 
     def values(self, text: str, *, name: str = "<input>") -> Iterator[tuple[Form, Value]]:
-        """The forms of a program, each with its value, as they are run.
+        """The forms of a program, each with its value, as they are run; to a run interrupted.
 
         Between two of them the session is free for others.
         """
         with self._alone():
             self.budget.restart()
+            self.interrupted = False
             forms = read(text, name=name, budget=self.budget)
         for form in forms:
             yield form, self.value_of(form)
+            if self.interrupted:
+                return
 
     def value_of(self, form: Form) -> Value:
         """The value of one form."""
+        check()
         with self._alone():
-            self._memo.clear()
-            return run(self, form)
+            self._let_go()
+            before = self._kept() if self.undoes else None
+            try:
+                return run(self, form)
+            except KeyboardInterrupt:
+                if before is not None:
+                    self._undo(before)
+                raise
+
+    def _kept(self) -> dict[str, Any]:
+        """What forms change."""
+        held = {name: copy(getattr(self, name)) for name in CHANGED}
+        return held | {"parameters": {n: copy(p) for n, p in self.parameters.items()}}
+
+    @whole
+    def _undo(self, before: dict[str, Any]) -> None:
+        """Be as before a form."""
+        vars(self).update(before)
+        self._shapes = None
+        self._known.clear()
+        self._met.clear()
+        self._memo.clear()
 
     @contextmanager
+    @whole
     def _alone(self) -> Iterator[None]:
         """While the block runs, no other thread evaluates here; a callback of it may."""
         if not self._used.acquire(blocking=False):
@@ -169,7 +205,10 @@ class Session:
     def find(self, name: str) -> tuple[Value] | None:
         """What a name means here, in a tuple, or None for a name nothing declares."""
         if name in self.definitions:
-            return (self.definitions[name],)
+            value = self.definitions[name]
+            if name in self._known:
+                self._memo.setdefault(value, self._known[name])
+            return (value,)
         if name in self.parameters or name in self.columns:
             return (Sym(name),)
         if name in self.overrides:
@@ -202,6 +241,9 @@ class Session:
         if not quiet and (name in self.definitions or name in self.prelude()):
             self.note(f"{name} was redefined; expressions made before keep its old meaning")
         self.definitions[name] = value
+        self._known.pop(name, None)
+        if isinstance(value, Expr) and value in self._memo:
+            self._known[name] = self._memo[value]
 
     def meet(self, name: str) -> None:
         """Remark on a name that looks like another, which is declared, built in or was met."""
@@ -256,23 +298,37 @@ class Session:
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
+        for name in new:
+            self._shaped(name, ("rows", *new.shape_of(name)[1:]))
         self.columns.add(new)
         for name in new:
-            self.meet(name)  # all are known now
-            self._shaped(name, ("rows", *new.shape_of(name)[1:]))
+            self.meet(name)
 
     def declare_parameter(self, name: str, parameter: Parameter, span: Span | None) -> None:
         self.refuse(name, span, "parameter")
         value = self._overridden(name, parameter.value, ("number", "array"), span)
         parameter.start = parameter.value = value
-        self.parameters[name] = parameter
         self._shaped(name, parameter.shape)
+        self.parameters[name] = parameter
 
     def _shaped(self, name: str, shape: Shape) -> None:
         """Take up the shape of a name; one that had another may be in use, and stays as it is."""
-        if self._shapes is not None and self._shapes.setdefault(name, shape) != shape:
+        if self.shapes.get(name, ()) != shape:
+            self._forget_shapes(name)
+        if self.shapes.setdefault(name, shape) != shape:
             self._shapes = None
+
+    def _let_go(self) -> None:
+        """Hold no formulas but those that are defined."""
+        self._met.update([node.name for node in self._memo if isinstance(node, Sym)])
         self._memo.clear()
+
+    def _forget_shapes(self, name: str) -> None:
+        """Find the shapes of formulas anew, if any may hold this name."""
+        self._let_go()
+        if name in self._met:
+            self._known.clear()
+            self._met.clear()
 
     def _overridden(
         self, name: str, value: Value, kinds: tuple[str, ...], span: Span | None
@@ -285,9 +341,12 @@ class Session:
         known: list[MutableMapping[str, Any]] = [self.definitions, self.parameters, self.columns]
         for held in known:
             if name in held:
+                if self.shapes.get(name):
+                    self._forget_shapes(name)
+                if held is not self.definitions:
+                    self._shapes = None
+                self._known.pop(name, None)
                 del held[name]
-                self._shapes = None
-                self._memo.clear()
                 return
         raise NablispError(
             "unbound-name",
@@ -299,7 +358,7 @@ class Session:
     # ---- facts about expressions -----------------------------------------------------------------
 
     @property
-    def shapes(self) -> ShapeEnv:
+    def shapes(self) -> dict[str, Shape]:
         """The shapes of parameters and columns."""
         if self._shapes is None:
             found: dict[str, Shape] = {n: p.shape for n, p in self.parameters.items()}
@@ -310,7 +369,7 @@ class Session:
     def shape(self, node: Expr) -> Shape:
         """The shape of an expression here; NablispError "shape" where parts do not fit."""
         if len(self._memo) > self._most:
-            self._memo.clear()
+            self._let_go()
             shape_of(node, self.shapes, self._memo)
             self._most = max(100_000, 2 * len(self._memo))  # a deep formula is not walked each time
         return shape_of(node, self.shapes, self._memo)
@@ -329,7 +388,7 @@ class Session:
         check it is Unknown where a parameter occurs, which a run may have moved.
         """
         given = dict(given or {})
-        env: dict[str, Value] = {n: p.value for n, p in self.parameters.items()}
+        env: dict[str, Any] = {}
         own_columns = not any(name in self.columns for name in given)
         own_rows = self.columns.rows if self.columns else None
         rows = own_rows if own_columns else self._fitted(given)
@@ -350,7 +409,8 @@ class Session:
         if rows is not None:
             env[ROWS] = rows
         try:
-            known = ChainMap(env, self.columns) if own_columns else env
+            current: Any = Current(self.parameters)
+            known = ChainMap(env, current, self.columns if own_columns else {})
             if self.budget.dry and any(name in self.parameters for name in names(root)):
                 if not given:
                     self.shape(root)

@@ -8,6 +8,7 @@ import time
 from typing import TextIO
 
 from .figure import Figure, Movie
+from .process import check, patient
 
 WIDE, HIGH = 110, 32
 """Columns and lines of a picture, at most: a larger one reads no better."""
@@ -20,6 +21,7 @@ def redraws(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+@patient
 def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
     """Print a figure; play a movie on a terminal, and print its last figure elsewhere.
 
@@ -41,5 +43,5 @@ def show_picture(value: Figure | Movie, stream: TextIO, color: bool) -> None:
                 print(text, end=back, file=stream, flush=True)
                 time.sleep(max(0.0, 1 / value.rate - (time.monotonic() - began)))
         except KeyboardInterrupt:
-            pass
+            check()
     print(drawn(frames[-1], width, height, color, fine), file=stream, flush=True)

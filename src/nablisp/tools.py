@@ -78,6 +78,8 @@ def load(a: Arguments) -> Machine:
     try:
         for form in forms:
             yield form, None
+            if a.session.interrupted:
+                break
     finally:
         loading.remove(name)
     return None

@@ -67,6 +67,8 @@ def play(text: str, name: str, root: Path | None, seed: int = 0) -> Iterator[Ste
                 said.append(session.text(value))
         except NablispError as error:
             said.append(f"error: {error.message}")
+        if session.interrupted:
+            raise KeyboardInterrupt
         start, end, expected = _comment(span.source.text, span.end)
         bare = start == span.end
         yield Step(span.line, "\n".join(said), expected, start, end, bare)

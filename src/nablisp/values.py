@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from .errors import NablispError, Span
 from .expr import Expr, Op, Sym, substitute
 from .forms import Form, Keyword, List
+from .scope import Scope
 
 if TYPE_CHECKING:
     from .session import Session
@@ -18,25 +19,6 @@ if TYPE_CHECKING:
 Value = Any
 """int, float, bool, str, Keyword, ndarray, Expr, a function (Op, Closure, Formula, Primitive), or a
 result of a run"""
-
-
-class Scope:
-    """Names bound by a function or `let`, inside the scope they were written in."""
-
-    __slots__ = ("depth", "names", "outer")
-
-    def __init__(self, names: dict[str, Value], outer: Scope | None = None) -> None:
-        self.names = names
-        self.outer = outer
-        self.depth: int = 0 if outer is None else outer.depth + 1
-
-    def find(self, name: str) -> tuple[Value] | None:
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return (scope.names[name],)
-            scope = scope.outer
-        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +104,24 @@ class Parameter:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(np.shape(self.value))
+
+
+class Current(Mapping[str, Value]):
+    """The values that parameters have now, none copied."""
+
+    __slots__ = ("_parameters",)
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        self._parameters = parameters
+
+    def __getitem__(self, name: str) -> Value:
+        return self._parameters[name].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
 
 
 @dataclass(slots=True)

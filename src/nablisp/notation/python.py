@@ -13,8 +13,9 @@ from typing import Any
 from ..accurate import accurate
 from ..errors import NablispError
 from ..expr import OPS, Call, Const, Expr, Num, Op, Sym, names, postorder
+from ..plan import without_logarithm
 from ..printer import brief
-from ..shapes import ROWS, ShapeEnv
+from ..shapes import ROWS, Shape, ShapeEnv, shape_of
 from .mangled import comment, function_name, mangled
 
 _KEYWORDS = {"axis": "axis", "keep": "keepdims"}
@@ -36,7 +37,7 @@ def python(
     order = list(names(e, *slopes, *by))
     own = mangled(order, "v_")
     roots = accurate(e, *slopes)
-    writer = _Writer({Sym(n): own[n] for n in order})
+    writer = _Writer({Sym(n): own[n] for n in order}, shapes)
     lines = [f"    {own[n]} = np.asarray({own[n]}, dtype=np.float64)[()]" for n in order]
     columns = [n for n in order if ROWS in shapes.get(n, ())]
     if OPS["rows"] in {n.op for n in postorder(*roots) if isinstance(n, Call)}:
@@ -61,24 +62,32 @@ def _listed(own: Mapping[str, str], by: Sequence[Sym]) -> str:
 class _Writer:
     """Writes operations line by line, and the helper functions that they need."""
 
-    def __init__(self, leaves: Mapping[Expr, str]) -> None:
-        self.known = dict(leaves)
+    def __init__(self, leaves: Mapping[Expr, str], shapes: ShapeEnv) -> None:
+        self.known, self.shapes = dict(leaves), shapes
+        self.shape_of: dict[Expr, Shape] = {}
         self.helpers: dict[Op, str] = {}
         self.functions: dict[Op, str] = {}
 
     def straight(self, nodes: Sequence[Expr], indent: str) -> list[str]:
         """One line for each operation, in order."""
-        lines = []
+        lines: list[str] = []
         for node in nodes:
-            if isinstance(node, Call):
+            if not isinstance(node, Call) or node in self.known:
+                continue
+            if (power := without_logarithm(node)) is not None:
+                lines += self.straight(postorder(power, known=self.known), indent)
+                self.known[node] = self.known[power]
+            else:
                 text = self.written(node)
                 self.known[node] = f"t{len(self.known) + 1}"
                 lines.append(f"{indent}{self.known[node]} = {text}")
-        return lines or [f"{indent}pass"]
+        return lines
 
     def written(self, node: Call) -> str:
         """An operation of atoms, as Python."""
         op, options = node.op, dict(node.options)
+        if "keep" in op.options and not shape_of(node.args[0], self.shapes, self.shape_of):
+            options = {}  # a number has no axis
         parts = [self.atom(arg) for arg in node.args]
         if op.python:
             settings: dict[str, str] = dict(_DEFAULTS)
@@ -111,7 +120,7 @@ class _Writer:
                 )
             self.functions[op] = f"{mangled([op.name], '_nl_')[op.name]}_{len(self.functions)}"
             arguments = "xyz"[: op.arity[0]]
-            inner = _Writer({Sym(x): x for x in arguments})
+            inner = _Writer({Sym(x): x for x in arguments}, {})
             inner.helpers, inner.functions = self.helpers, self.functions
             lines = inner.straight(postorder(op.meaning), "    ")
             head = f"def {self.functions[op]}({', '.join(arguments)}):"

@@ -31,6 +31,7 @@ from ..commands import note
 from ..errors import NablispError, draw, visible
 from ..figure import Figure, Movie
 from ..highlight import NablispLexer
+from ..process import check
 from ..showing import show_picture
 from ..shown import painted, wants_color
 from ..values import Value
@@ -40,6 +41,7 @@ from .complete import suggestions
 from .keys import bindings
 from .numbered import Numbered
 from .pasted import MORE, PROMPT, unprompted
+from .pressed import pressed, typed
 from .settings import Choice, read_settings, settings_file, user_folder
 from .signature import cut, signature
 from .unmasked import Unmasked
@@ -79,7 +81,7 @@ def prompt(session: Any, *, color: str = "auto", files: Iterable[str] = ()) -> N
             shell.converse()
             return
         except KeyboardInterrupt:  # pressed once more, while the first was answered
-            continue
+            check()
 
 
 class Loaded:
@@ -96,6 +98,7 @@ class Prompt:
         self.session = session
         self.values = Numbered()
         session.results = self.values
+        session.undoes = True
         self.loaded: Loaded | None = None
         self.settings_file = settings_file()
         self.settings, problems = read_settings(self.settings_file)
@@ -113,11 +116,15 @@ class Prompt:
         """Entry by entry, until end of input, or until no entry can be typed any more."""
         failures = 0
         while failures < FAILURES:
+            check()
             try:
-                text = self.typed.prompt()
+                text = typed(self.typed)
+                if pressed(self.typed.input):
+                    raise KeyboardInterrupt
             except EOFError:
                 return
             except KeyboardInterrupt:  # it drops the line
+                check()
                 continue
             except OSError:  # the terminal is gone
                 raise
@@ -141,6 +148,7 @@ class Prompt:
         except EOFError:
             return False
         except KeyboardInterrupt:
+            check()
             print("interrupted", file=sys.stderr)
         except NablispError as error:
             self._fail(error)
@@ -160,8 +168,6 @@ class Prompt:
                 continue
             self.values.add(value)
             self._show_value(value)
-            if getattr(value, "status", None) == "interrupted":
-                return
 
     def _show_value(self, value: Value) -> None:
         """A value; with a formula, what it comes to here; of a picture, the picture."""

@@ -19,7 +19,7 @@ from ...evaluate import ROWS as COUNT
 from ...expr import Expr, postorder
 from ...limits import no_collection
 from ...plan import plan
-from ...shapes import ROWS, ShapeEnv
+from ...shapes import ROWS, Shape, ShapeEnv, shape_of
 from ...unroll import cells_of, class_columns, refused, unroll
 from .. import THREADED, Ran, Step, Window
 from .driver import STOPPED, driver
@@ -97,6 +97,11 @@ def compile(  # noqa: A001
     """
     columns = [name for name in inputs if ROWS in shapes.get(name, ())]
     program = Program(outputs, inputs, shapes, columns, most)
+    memo: dict[Expr, Shape] = {}
+    of_groups = [
+        shape_of(output, program.shapes, memo) if group.ndim else ()
+        for output, group in zip(outputs, program.groups, strict=True)
+    ]
     threads = threads or cores()
     free: list[Memory] = []  # one caller each; a list's pop and append are atomic
 
@@ -118,7 +123,7 @@ def compile(  # noqa: A001
         memory.windows([(0, rows)])
         memory["pass"] = memory["begun"] = 0
         memory.run(1)
-        found = _gathered(program, memory, made)
+        found = _gathered(program, of_groups, memory, made)
         memory.release()
         free.append(memory)
         return found
@@ -126,12 +131,14 @@ def compile(  # noqa: A001
     return function
 
 
-def _gathered(program: Program, memory: Memory, made: Mapping[Expr, Any]) -> list[Any]:
+def _gathered(
+    program: Program, shapes: Sequence[Shape], memory: Memory, made: Mapping[Expr, Any]
+) -> list[Any]:
     """The outputs' values, from cells and from what was stored by row."""
     found: list[Any] = []
     cell = program.first_output
     flat = iter(program.outputs)
-    for group in program.groups:
+    for group, shape in zip(program.groups, shapes, strict=True):
         items: list[Any] = []
         for _ in range(group.size):
             node = next(flat)
@@ -142,10 +149,12 @@ def _gathered(program: Program, memory: Memory, made: Mapping[Expr, Any]) -> lis
                 cell += 1
         if not group.ndim:
             found.append(items[0])
-        elif group.size == 1 and np.ndim(items[0]):
-            found.append(items[0].reshape([-1 if n == 1 else n for n in group.shape]))
+        elif any([np.ndim(item) for item in items]):
+            at = shape.index(ROWS)
+            sizes = [*group.shape[:at], *group.shape[at + 1 :], -1]
+            found.append(np.moveaxis(np.stack(np.broadcast_arrays(*items)).reshape(sizes), -1, at))
         else:
-            found.append(np.stack(items, axis=-1).reshape(group.shape))
+            found.append(np.stack(items).reshape(group.shape))
     return found
 
 

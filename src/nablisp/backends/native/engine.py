@@ -10,6 +10,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ...errors import NablispError
+from ...process import whole
 
 _ARM = ("aarch64", "arm64")
 
@@ -45,6 +46,7 @@ ATTRIBUTES = (
 class Machine:
     """Compiled functions, alive as long as this object."""
 
+    @whole
     def __init__(self, text: str, optimise: bool = True) -> None:
         host, processor, features = _host()
         target = host.create_target_machine(  # which the engine comes to own

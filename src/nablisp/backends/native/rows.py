@@ -148,9 +148,10 @@ class Block:
         for name, prefix in (("whole", "q"), ("part", "r")):
             end = Code(self.module, LANES, prefix)
             self._puts(end, values, "%j", name == "part")
+            here = values
             if len(self.columns) > FEW:  # loaded again, rather than kept while registers are scarce
-                values |= self._loads(end, "%j", name == "part")
-            new = self._joins(end, values, old)
+                here = values | self._loads(end, "%j", name == "part")
+            new = self._joins(end, here, old)
             ends.append(self._masked(end, new) if name == "part" else new)
             lines += [f"joins.{name}:", *end.lines, "br label %joined"]
         lines.append("joined:")
@@ -196,19 +197,18 @@ class Block:
     def _formulas(self, code: Code, values: dict[Expr, Value]) -> None:
         """What is computed of a row, added to the values."""
         fused = self._fused
-        call, lines, constants = code.call, code.lines, self.constants
+        call, lines, of = code.call, code.lines, self._value
         for i, node in enumerate(self.nodes, 1):
             if type(node) is Call and node not in fused:
                 op, args, options = node.key
-                given = [
-                    self._constant(code, arg) if arg in constants else values[arg] for arg in args
-                ]
-                values[node] = call(op, given, options)
+                values[node] = call(op, [of(code, values, arg) for arg in args], options)
             if not i % PART:  # LLVM's time grows faster than a basic block
                 lines.append(f"br label %part{i}\npart{i}:")
 
-    def _constant(self, code: Code, node: Expr) -> Value:
-        """A number from its cells: in a long program, quicker to compile than one in the code."""
+    def _value(self, code: Code, values: Mapping[Expr, Value], node: Expr) -> Value:
+        """What is computed; numbers come from cells in a long program: quicker to compile."""
+        if node not in self.constants:
+            return values[node]
         place = code.name()
         code.lines.append(f"{place} = getelementptr double, ptr %cells, i64 {self.constants[node]}")
         return code.line(f"load {WIDE}, ptr {place}, align 8", "number")
@@ -221,8 +221,8 @@ class Block:
             (arg,), so_far = node.args, Value(name, "number")
             if arg in fused:
                 assert isinstance(arg, Call)
-                a, b = arg.args
-                found.append(code.call(FMA, (values[a], values[b], so_far)))
+                a, b = [self._value(code, values, part) for part in arg.args]
+                found.append(code.call(FMA, (a, b, so_far)))
             else:
                 found.append(code.call(OPS[REDUCTIONS[node.op.name]], (so_far, values[arg])))
         return found
