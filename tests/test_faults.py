@@ -479,6 +479,18 @@ def test_python(run: Any, kind: str, words: str) -> None:
     assert (caught.value.kind, words in str(caught.value)) == (kind, True), caught.value
 
 
+@pytest.mark.parametrize("loss", ["", ":loss huber"])
+def test_sums_over_many_rows_see_what_depends_on_what(loss: str) -> None:
+    """The square root of their rounding looks like a curvature, and is none."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=70_000) * 10 ** random.uniform(-2, 2)
+    columns = {"x": x, "z": x, "y": 2 * x + 1 + random.normal(size=70_000)}
+    session = Session(note=lambda line: None)
+    found = session.run(f"(params (m 1) b c) (fit y (+ (* m x) (* b z) c) {loss})", data=columns)
+    assert found.status == "stalled"
+    assert "only the sum m + b is determined" in found.text
+
+
 def test_values_at_the_edges() -> None:
     assert val(q, {"q": 10**400}) == np.inf
     assert compiled(q + 1, ["q"])(np.empty((2, 0))).shape == (2, 0)

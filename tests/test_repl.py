@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -607,6 +608,40 @@ def test_a_conversation(terminal: Terminal, tmp_path: Path) -> None:
     assert status == 0
     assert "Traceback" not in seen
     assert "(+ 1000 (f 3))" in (tmp_path / "nablisp" / "history").read_text("utf-8")
+
+
+def test_ctrl_c_right_after_enter_is_not_lost(terminal: Terminal) -> None:
+    """While the terminal still takes it for a key, and a moment later."""
+    t = terminal
+    t.expect("∇")
+    t.say("(define (g n) (g n))")
+    for pause in (0, 0, 0.002, 0.01, 0.03):
+        t.child.send("(g 1)\r")
+        time.sleep(pause)
+        t.child.send("\x03")
+        t.expect("∇")
+        t.say("(+ 40 2)", "42")
+    t.child.sendeof()
+    assert t.end()[1] == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("entry", ["(half an ent", "(define (g n) (g n)) (g 1)\r"])
+def test_a_signal_ends_it_and_leaves_the_terminal(
+    entry: str, name: str, terminal: Terminal
+) -> None:
+    import termios
+
+    t, number = terminal, getattr(signal, name)
+    t.expect("∇")
+    t.child.send(entry)
+    t.expect("(half an ent" if "half" in entry else "(g 1)")
+    t.child.kill(number)
+    t.child.read()
+    modes = termios.tcgetattr(t.child.child_fd)[3]
+    t.child.close()
+    assert t.child.exitstatus == 128 + number
+    assert modes & termios.ECHO and modes & termios.ICANON and modes & termios.ISIG
 
 
 def test_what_helps_while_typing(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ FEW = 16
 """Parameters up to which sums are compiled; beyond, matrices are as fast."""
 SURE = 1e-9
 """The largest relative error of a slope that doubles suffice for."""
+BLUR = 1e-8
+"""The least curvature, by the largest, of which sums of products carry half the digits; below it,
+matrices say what depends on what."""
 CALLS = 8
 """Passes that a fit takes, about."""
 
@@ -201,9 +204,11 @@ class Blocks:
     def reduced(self, b: Vector) -> Triangle:
         """The triangle of the slopes by all parameters."""
         normal = self._normal(b)
-        r = normal.r * normal.scale
-        z = np.linalg.solve(r.T, normal.gradient)
-        return Triangle(r, z, normal.squares)
+        if not np.isfinite(normal.r).all():
+            return Triangle(normal.r, normal.gradient, np.nan)
+        # by singular values, since slopes may depend on each other
+        z = np.linalg.lstsq(normal.r.T, normal.gradient / normal.scale, rcond=1e-14)[0]
+        return Triangle(normal.r * normal.scale, z, normal.squares)
 
     def normal(self, b: Pair) -> Normal:
         """Gradient, triangle and curvature at a point, from residuals in doubles."""
@@ -245,6 +250,9 @@ class Blocks:
             curving[i, j] = curving[j, i] = value
         if not np.isfinite(found).all():
             return Normal(scale, np.full((p, p), np.nan), inner, curving, np.nan, 0)
+        spread = np.linalg.eigvalsh(gram)
+        if not spread[0] > BLUR * spread[-1]:
+            return self._by_matrices(b)
         new = _root(gram) @ r * scale
         length = np.sqrt(np.einsum("ij,ij->j", new, new))
         length = np.where(length > 0, length, 1.0)

@@ -50,7 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         named = arguments and arguments[0] in COMMANDS
-        status = _command(arguments) if named else _run(arguments)
+        try:
+            status = _command(arguments) if named else _run(arguments)
+        except SystemExit as stop:  # argparse
+            status = int(stop.code or 0)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -59,8 +62,6 @@ def main(arguments: list[str] | None = None) -> int:
         _drop_output()
         print(f"error: output cannot be written: {os_words(error)}", file=sys.stderr)
         return MISTAKE
-    except SystemExit as stop:  # argparse
-        return int(stop.code or 0)
     return status
 
 

@@ -299,7 +299,11 @@ def _large(problem: Problem, blocks: Blocks, candidate: Candidate, search: Searc
         found = found if point is None else judged(blocks, point)
     if found is None:
         _refuse_not_finite(problem)
-        raise NablispError("value", "the model is not finite on all rows at what a sample gives")
+        raise NablispError(
+            "value",
+            "sums over all rows are not finite at what a sample gives",
+            hint="give the parameters other starts, or the columns other units",
+        )
     found.steps = candidate.steps + found.point.steps
     search.lowest = np.inf  # it was of the sample
     return found
