@@ -395,7 +395,7 @@ def test_numbers_agree(tmp_path: Path) -> None:
         for way in (batch.tidied, batch.natively, batch.as_python):
             wrong += way()
         if shutil.which("gcc"):
-            wrong += batch.in_c(tmp_path / str(at), 20)
+            wrong += batch.in_c(tmp_path / str(at), 10)
         counts += counted(batch)
     agreed(wrong, counts)
 

@@ -513,6 +513,7 @@ def test_gradients_of_random_programs() -> None:
     assert counts["native"] or EXAMPLES < 100
 
 
+@pytest.mark.skipif("NABLISP_EXAMPLES" not in os.environ, reason="slow: part of the long run")
 @pytest.mark.filterwarnings("ignore")
 def test_gradients_as_jax_has_them() -> None:
     """JAX differentiates the same formulas, as they stand, by itself."""
