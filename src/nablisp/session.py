@@ -26,6 +26,7 @@ from .forms import Form, Number
 from .limits import Budget, Limits
 from .looks import Looks
 from .options import in_range
+from .printer import counted
 from .printer import text as print_text
 from .process import check, whole
 from .reader import read
@@ -294,7 +295,7 @@ class Session:
             if rows != known:
                 raise NablispError(
                     "data",
-                    f"{name} has {rows} rows and {other} has {known}",
+                    f"{name} has {counted(rows, 'row')} and {other} has {known:,}",
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )
