@@ -199,6 +199,7 @@ BOMBS: dict[str, tuple[str, Limits, str]] = {
     "blanks too long": ("é" + " " * 10**8, replace(HOST, source=2**20), "source"),
     "printing": ("(repeat 1e6 (lambda (k) (print (range 1e4)) 1) 1)", STRANGER, "output"),
     "printing an array": ("(print (range 3e7))", STRANGER, ""),
+    "an array in a formula": ("(+ (ones 3e6 1) x)", STRANGER, ""),
     "an array in a message": ("(assert (range 3e7))", STRANGER, "-"),
     "values of a column": (
         "(data x (range 1e6)) (val (mean (repeat 300 (lambda (e) (sin (+ e x))) x)))",

@@ -222,7 +222,9 @@ def _written(root: Expr, names: dict[Expr, str]) -> Iterator[str]:
             for i, arg in enumerate(reversed(item.args)):
                 stack += [arg, " "] if head != "[" or i < len(item.args) - 1 else [arg]
         elif isinstance(item, Const):
-            out.extend(_array(item.value, " "))
+            yield "".join(out)
+            out.clear()
+            yield from _array(item.value, " ")
         else:
             out.append(_leaf(item))
         if len(out) > AT_ONCE:

@@ -103,7 +103,7 @@ def same(expected: str, shown: str) -> bool:
 
 
 def _close(x: float, y: float) -> bool:
-    return abs(x - y) <= 1e-9 * max(abs(x), abs(y)) + 1e-15
+    return x == y or abs(x - y) <= 1e-9 * max(abs(x), abs(y)) + 1e-15
 
 
 def updated(text: str, steps: list[Step]) -> str:

@@ -40,7 +40,7 @@ def one_input(data: bytes) -> None:
         case b"m":
             text = texts.mutant(by)
         case _:
-            text = data[1:].decode("utf-8", "surrogateescape")
+            text = data[1:].decode("utf-8", "replace")
     oracle.check_text(text, bench)
 
 
@@ -49,6 +49,6 @@ if __name__ == "__main__":
     for folder in [Path(argument) for argument in sys.argv[1:] if not argument.startswith("-")]:
         if not any(folder.iterdir()):
             for i, text in enumerate(texts.corpus()):
-                (folder / f"{i}.gd").write_bytes(b"t" + text.encode("utf-8", "surrogateescape"))
+                (folder / f"{i}.gd").write_bytes(b"t" + text.encode("utf-8", "surrogatepass"))
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

@@ -426,7 +426,7 @@ def by_saving(text: str, bench: Bench) -> None:
     if len(saved) > LONG:
         return
     other = fresh(None)
-    other.budget = type(other.budget)(replace(LIMITS, seconds=5, source=2 * LONG))
+    other.budget = type(other.budget)(replace(LIMITS, seconds=60, source=2 * LONG))
     try:
         other.run(saved)
     except NablispError as error:

@@ -34,7 +34,7 @@ from oracle import Bench, Broken, check_data, check_text
 TOGETHER = 40
 """Inputs that share a session."""
 MEMORY = 6 * 2**30
-SHARES = {"bytes": 0.3, "programs": 0.25, "mutated": 0.4, "data": 0.05}
+SHARES = {"bytes": 0.3, "programs": 0.25, "mutated": 0.397, "repeated": 0.003, "data": 0.05}
 PATIENCE = 20.0
 """Seconds spent on finding a smaller input that breaks in the same way."""
 

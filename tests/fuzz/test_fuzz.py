@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import oracle
@@ -61,6 +62,7 @@ CORPUS = [
     ("(define (f z) (f z)) (f 1)", "limit"),
     ("(params m) (data x [1 2 1e300]) (kind (predict (fit x (+ m 1))))", '"result"'),
     ("(grad (and (> x 0) (> x 1) (> x 2)) x)", "0"),
+    ("-1%7e999", "slip"),
     ("(jacobian (* a [1 2]) a b)", "[[1 0]\n [2 0]]"),
     ("(jacobian (* a a [1 2]) a b)", "(stack (* 2 a [1 2]) [0 0] :axis 1)"),
 ]
@@ -69,7 +71,7 @@ CORPUS = [
 
 @pytest.mark.parametrize(("text", "wanted"), CORPUS)
 def test_what_once_broke(text: str, wanted: str, tmp_path: Path) -> None:
-    session = Session(oracle.LIMITS)
+    session = Session(replace(oracle.LIMITS, seconds=60))
     try:
         assert session.text(session.run(text)) == wanted
     except NablispError as error:
@@ -87,7 +89,7 @@ HERE = Span(Source("<input>", "(+ 1 2)"), 0, 7)
         NablispError("type", "no place"),
         NablispError("sort", "no such kind", span=HERE),
         NablispError("type", " ", span=HERE),
-        NablispError("type", f"takes no {object()}", span=HERE),
+        NablispError("type", "takes no <object object at 0x7f>", span=HERE),
         NablispError("type", "outside", span=HERE._replace(end=8)),
         NablispError("incomplete", "no Incomplete", span=HERE),
         NablispError("type", "of another text", span=Span(Source("<input>", "x"), 0, 1)),

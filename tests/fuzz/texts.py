@@ -301,6 +301,14 @@ def noise(by: random.Random) -> str:
     return "".join(by.choice(_STRANGE if by.random() < strange else _SIGNS) for _ in range(size))
 
 
+def repeated(by: random.Random) -> str:
+    """A token or three, again and again, and what ends the text: for what is not linear."""
+    part = "".join(by.choices([*_words(), *_SIGNS, "(f ", "(let ((a 1)) ", ";\n", "a\u0301"], k=3))
+    part = part[: by.choice((1, 2, len(part)))]
+    text = part * (1 + int(by.random() ** 3 * 8000) // len(part))
+    return text + by.choice(_SIGNS) * by.choice((0, 1, text.count("(")))
+
+
 # ---- mutants -------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(r'\s+|;[^\n]*|"(?:[^"\\]|\\.)*"?|[()\[\]]|[^\s()\[\];"]+')
@@ -506,5 +514,6 @@ KINDS: dict[str, Callable[[random.Random], str]] = {
     "bytes": noise,
     "programs": program,
     "mutated": mutant,
+    "repeated": repeated,
 }
 """The kinds of text."""
