@@ -93,6 +93,8 @@ class Session:
         """what a shell has shown, under names that everything declared comes before"""
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
+        self.truths: WeakKeyDictionary[Expr, bool] = WeakKeyDictionary()
+        """whether choices are truth values"""
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
         """the shapes of what the form under way is made of"""
