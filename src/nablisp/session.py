@@ -109,6 +109,8 @@ class Session:
         self.looks = Looks()
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
+        self.truths: WeakKeyDictionary[Expr, bool] = WeakKeyDictionary()
+        """whether choices are truth values"""
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
         """the shapes of what the form under way is made of"""
