@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from time import thread_time
 from typing import Any
@@ -158,9 +160,16 @@ def _highlighted(text: str) -> object:
 # ---- files ---------------------------------------------------------------------------------------
 
 
+def _folder() -> str:
+    """A folder that is gone when the process ends."""
+    folder = mkdtemp()
+    atexit.register(rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _csv(columns: Callable[[int], int]) -> Make:
     def make(n: int) -> Work:
-        folder, wide = mkdtemp(), columns(n)
+        folder, wide = _folder(), columns(n)
         row = ",".join(f"{i}.25" for i in range(wide)) + "\n"
         head = ",".join(f"c{i}" for i in range(wide)) + "\n"
         (Path(folder) / "a.csv").write_text(head + row * (n // wide))
@@ -171,7 +180,7 @@ def _csv(columns: Callable[[int], int]) -> Make:
 
 def _saved(program: str, load: bool) -> Make:
     def make(n: int) -> Work:
-        folder = mkdtemp()
+        folder = _folder()
         session = Session(root=folder)
         session.run(PROGRAMS[program](n))
         session.run('(save "a.gd")')

@@ -317,7 +317,7 @@ def test_isolated_walls() -> None:
     assert run_isolated('(load "a.gd")')[-1]["error"] == "file"
     wide = replace(STRANGER, bytes=1e15, work=1e20, seconds=2)
     (out,) = run_isolated("(ones 1e8)", limits=wide, memory=2**28)
-    assert out["message"] == "this needs more memory than there is"
+    assert "more memory than there is" in out["message"]
     slow = replace(wide, seconds=1, bytes=2**31)
     try:  # on a busy machine the second is over before the product begins
         out = run_isolated("(define A (ones 7000 7000)) (@ A A)", limits=slow, memory=2**31)[-1]
