@@ -429,9 +429,9 @@ class Program:
     def computed(self, roots: Sequence[Expr]) -> list[Any]:
         return evaluate(accurate(*roots), self.env)
 
-    def trained(self, backend: str) -> list[Any]:
-        """The slopes that a step of training went down."""
-        rate = 2.0**-10
+    def trained(self, backend: str, size: float) -> list[Any]:
+        """The slopes, of about this size, that a short step of training went down."""
+        rate = 2.0 ** -round(10 + math.log2(1 + size))
         self.session.run(f"(train loss :steps 1 :lr {rate} :backend {backend})")
         now = {n: p.value for n, p in self.session.parameters.items()}
         self.session.run("(reset)")
@@ -495,12 +495,12 @@ def test_gradients_of_random_programs() -> None:
         wrong += p.wrong("slope", slope, p.slope, 1e-9 * (1 + size))
         counts["judged"] += 1
         if not i % 4:
-            bend, size = p.along_it(p.computed(p.bends()))
-            wrong += p.wrong("second derivative", bend, p.bend, 1e-8 * (1 + size))
+            bend, terms = p.along_it(p.computed(p.bends()))
+            wrong += p.wrong("second derivative", bend, p.bend, 1e-8 * (1 + terms))
             counts["second derivatives"] += 1
         for backend in ("numpy", "native") if not i % 10 else ():
             try:
-                slope, size = p.along_it(p.trained(backend))
+                slope, _ = p.along_it(p.trained(backend, size))
             except NablispError as error:
                 if error.kind != "unavailable":
                     raise
