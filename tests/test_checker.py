@@ -46,7 +46,7 @@ PROBLEMS = [
     (LINE + "(fit x (* q m)) (advise x)", ["q has no value", "the loss does not depend"]),
     (LINE + "(val (* m q)) (val loss :mm 1)", ["q has no value", "there is no mm"]),
     (LINE + "(train loss :batch 0)", [":batch must be a whole number from 1"]),
-    (LINE + '(data y [1]) (data "nope.csv")', ["y has 1 rows and x has 2", "this session may not"]),
+    (LINE + '(data y [1]) (data "nope.csv")', ["y has 1 row and x has 2", "this session may not"]),
     # nothing follows from what is unknown
     ("(define a (sine 1)) (+ a 1) (a 2) (define b a) b (range b)", ["there is no function"]),
     (LINE + "(define r (train loss)) (range (get r :loss)) (if (< (val m) 1) x y)", []),

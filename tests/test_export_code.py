@@ -314,6 +314,7 @@ ARRAYS = [
     "(mean (pick (stack [m b] [b w2]) [1 0]))",
     "(mean (pick [m b] [1 0 1]))",
     "(+ (mean m :axis -1) (logsumexp m :axis 0))",
+    "(sum (** (- (argmax A :axis 0)) (- (argmax A :axis 1))))",
     "(sum (* (ref (concat A A) 1) w))",
     "(sum (sum (amax (* A m) :axis 0 :keep true) :axis -1))",
 ]

@@ -110,6 +110,17 @@ OF_ARRAYS: dict[str, Callable[..., Any]] = {
 }
 
 
+class TieError(Exception):
+    """Two sides that rounding alone may tell apart meet in a choice."""
+
+
+STEPS = frozenset(("<", "<=", ">", ">=", "=", "!=", "min", "max"))
+
+
+def near(x: Any, y: Any) -> Any:
+    return np.frompyfunc(lambda x, y: abs(x - y) <= 1e-12 * (abs(x) + abs(y)), 2, 1)(x, y)
+
+
 def operation(name: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """An operation of the language on numbers and arrays of many digits."""
     if name in OF_ARRAYS:
@@ -118,6 +129,8 @@ def operation(name: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
         return -args[0]
     if name in ("-", "/", "+", "*", "min", "max", "and", "or") and len(args) > 2:
         return operation(name, [operation(name, args[:-1], {}), args[-1]], {})
+    if name in STEPS and len(args) == 2 and np.any(near(*args)):
+        raise TieError
     f = oracle(OPS[name])
     assert f is not None
     return args[0] if len(args) == 1 and name in "+*" else each(f, *args)
@@ -309,7 +322,7 @@ class Writer:
 
         return re.sub(r"<(\w+)>", part, text)
 
-    def program(self) -> str:
+    def declarations(self) -> list[str]:
         rng = self.rng
 
         def value(shape: Sequence[int]) -> str:
@@ -319,7 +332,10 @@ class Writer:
 
         lines = [f"(param {n} {value(s)})" for n, s in PARAMETERS.items()]
         lines += [f"(data {n} {value(s)})" for n, s in COLUMNS.items()]
-        lines.append(f"(data k [{' '.join(str(rng.randrange(3)) for _ in range(ROWS))}])")
+        return [*lines, f"(data k [{' '.join(str(rng.randrange(3)) for _ in range(ROWS))}])"]
+
+    def program(self) -> str:
+        rng, lines = self.rng, self.declarations()
         for name in rng.sample(["f", "g", "h2"], rng.randrange(3)):
             count = rng.randint(1, 2)
             body = self.expression("number", 2, ["s", "t"][:count])
@@ -368,11 +384,10 @@ def curve(text: str, session: Session, along: dict[str, Any]) -> Callable[[Any],
 
 
 class Program:
-    """A random program, a random direction, and the loss along it in many digits."""
+    """A program, a random direction, and the loss along it in many digits."""
 
-    def __init__(self, seed: str) -> None:
-        rng = random.Random(seed)
-        self.text = Writer(rng).program()
+    def __init__(self, text: str, rng: random.Random) -> None:
+        self.text = text
         self.session = session = Session()
         session.run(self.text)
         self.loss = session.run("loss")
@@ -384,10 +399,18 @@ class Program:
         with mp.workdps(50):
             h = mpf(10) ** -16
             at = curve(self.text, session, self.along)
-            below, self.value, above = at(-h), at(mpf(0)), at(h)
+            try:
+                below, self.value, above = at(-h), at(mpf(0)), at(h)
+            except TieError:
+                below = self.value = above = mpf("nan")
             self.slope = (above - below) / (2 * h)
             self.bend = (above - 2 * self.value + below) / h**2
             self.smooth = mpmath.isfinite(self.slope) and abs(self.bend) < 1e9
+
+    @staticmethod
+    def of_chance(seed: str) -> Program:
+        rng = random.Random(seed)
+        return Program(Writer(rng).program(), rng)
 
     def along_it(self, slopes: Sequence[Any]) -> tuple[float, float]:
         """Slopes by the parameters as one in the direction; and the size of its terms."""
@@ -406,9 +429,9 @@ class Program:
     def computed(self, roots: Sequence[Expr]) -> list[Any]:
         return evaluate(accurate(*roots), self.env)
 
-    def trained(self, backend: str) -> list[Any]:
-        """The slopes that a step of training went down."""
-        rate = 2.0**-10
+    def trained(self, backend: str, size: float) -> list[Any]:
+        """The slopes, of about this size, that a short step of training went down."""
+        rate = 2.0 ** -round(10 + math.log2(1 + size))
         self.session.run(f"(train loss :steps 1 :lr {rate} :backend {backend})")
         now = {n: p.value for n, p in self.session.parameters.items()}
         self.session.run("(reset)")
@@ -420,11 +443,49 @@ class Program:
         return [f"{self.text}\n{what} {found!r}, in truth {mpmath.nstr(truth, 18)}"]
 
 
+ROWS_OF_ARRAYS = {
+    "sum": "(sum (* A v) :axis 1 :keep true)",
+    "mean": "(mean (* X v) :axis -1)",
+    "amin": "(amin A :axis 0)",
+    "amax": "(amax (* X v))",
+    "argmax": "(* a (argmax A :axis 1))",
+    "logsumexp": "(logsumexp (* X v) :axis 1)",
+    "rows": "(/ a (rows))",
+    "dot": "(dot (* b v) X)",
+    "@": "(@ A (@ A v))",
+    "transpose": "(@ (transpose A) A)",
+    "solve": "(solve (+ A [[3 0 0] [0 3 0] [0 0 3]]) (* v v))",
+    "ref": "(* (ref A 1) (ref v 2))",
+    "slice": "(slice A :axis 1 :start 1 :stop 3)",
+    "pad": "(* (pad v :before 1 :after 1) 1.7)",
+    "pick": "(pick (* X v) k)",
+    "one-hot": "(* v (one-hot k 3))",
+    "expand": "(* (expand v 1) v)",
+    "fill": "(fill a A)",
+    "stack": "(stack v (* b v) :axis 1)",
+    "concat": "(concat (* v v) v)",
+}
+"""For each row of arrays a formula of the parameters above."""
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.shape is not None], ids=repr)
+def test_slope_and_bend_of_every_row_of_arrays(op: Op) -> None:
+    """Elementwise rows have theirs in test_ops.py."""
+    rng = random.Random(op.name)
+    lines = Writer(rng).declarations()
+    loss = f"(define loss (sum (sin (* 1.3 (+ {ROWS_OF_ARRAYS[op.name]} (* 0.1 a))))))"
+    p = Program("\n".join([*lines, loss]), rng)
+    assert p.smooth
+    for order, slopes, truth in ((1, p.slopes(), p.slope), (2, p.bends(), p.bend)):
+        found, size = p.along_it(p.computed(slopes))
+        assert not p.wrong(f"derivative {order}", found, truth, 1e-13 * (1 + size))
+
+
 def test_gradients_of_random_programs() -> None:
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     for i in range(EXAMPLES):
-        p = Program(f"{SEED}{i}")
+        p = Program.of_chance(f"{SEED}{i}")
         counts["programs"] += 1
         if not p.by or not p.smooth:
             continue
@@ -434,12 +495,12 @@ def test_gradients_of_random_programs() -> None:
         wrong += p.wrong("slope", slope, p.slope, 1e-9 * (1 + size))
         counts["judged"] += 1
         if not i % 4:
-            bend, size = p.along_it(p.computed(p.bends()))
-            wrong += p.wrong("second derivative", bend, p.bend, 1e-8 * (1 + size))
+            bend, terms = p.along_it(p.computed(p.bends()))
+            wrong += p.wrong("second derivative", bend, p.bend, 1e-8 * (1 + terms))
             counts["second derivatives"] += 1
         for backend in ("numpy", "native") if not i % 10 else ():
             try:
-                slope, size = p.along_it(p.trained(backend))
+                slope, _ = p.along_it(p.trained(backend, size))
             except NablispError as error:
                 if error.kind != "unavailable":
                     raise
@@ -448,17 +509,18 @@ def test_gradients_of_random_programs() -> None:
             counts[backend] += 1
     print(dict(counts))
     assert not wrong, f"{len(wrong)} of {EXAMPLES} are wrong:\n" + "\n\n".join(wrong[:10])
-    assert counts["judged"] > 0.9 * EXAMPLES
+    assert counts["judged"] > 0.8 * EXAMPLES
     assert counts["native"] or EXAMPLES < 100
 
 
+@pytest.mark.skipif("NABLISP_EXAMPLES" not in os.environ, reason="slow: part of the long run")
 @pytest.mark.filterwarnings("ignore")
 def test_gradients_as_jax_has_them() -> None:
     """JAX differentiates the same formulas, as they stand, by itself."""
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     for i in range(max(EXAMPLES // 100, 2)):
-        p = Program(f"jax {SEED}{i}")
+        p = Program.of_chance(f"jax {SEED}{i}")
         if not p.by or "solve" in p.text:
             continue
 

@@ -138,6 +138,7 @@ BOMBS: dict[str, tuple[str, Limits, str]] = {
     "repeat": ("(repeat 1e9 (lambda (x) x) 1)", HOST, "steps"),
     "map": ("(map (lambda (x) x) (range 1e8))", STRANGER, "bytes"),
     "tenth derivative": (f"{PRODUCT} (d e {'x ' * 10})", STRANGER, "seconds|nodes"),
+    "tenth derivative of a few": (f"(d (sin (sin (* x (exp x)))) {'x ' * 10}) 1", WIDE, ""),
     "tenth derivative, by nodes": (
         f"{PRODUCT} (d e {'x ' * 10})",
         replace(HOST, nodes=5000),
@@ -196,7 +197,18 @@ BOMBS: dict[str, tuple[str, Limits, str]] = {
     "arguments": (f"(lambda ({many(10**5, 'p#')}) 1)", ROOMY, "|seconds"),
     "free names": (f"(print (+ {many(10**5, 'p#')}))", ROOMY, "|seconds|output"),
     "elements": ("(params (w (zeros 1e6))) (map (lambda (k) k) w)", STRANGER, "nodes"),
-    "deep scopes": ("(let ((a 1)) " * 10**4 + "a" + ")" * 10**4, replace(HOST, steps=1e5), "steps"),
+    "deep scopes": ("(let ((a 1)) " * 10**4 + "a" + ")" * 10**4, replace(HOST, steps=1e5), ""),
+    "comments": (";\n" * 10**6, replace(HOST, bytes=1e6), ""),
+    "choices of choices": (
+        f"{many(3000, '(where (> x #)')} 1{' 2)' * 3000}",
+        replace(ROOMY, seconds=9),
+        "",
+    ),
+    "definitions of definitions": (
+        f"(define a x) {'(define a (sin a)) ' * 3000}",
+        replace(ROOMY, seconds=9),
+        "",
+    ),
     "keywords": (f"(val x {many(10**5, ':p# 1')})", ROOMY, "seconds"),
     "a long string": ('"' + "a" * 10**7 + '"', ROOMY, "|seconds"),
     "a string too long": ('"' + "a" * 10**7 + '"', STRANGER, "source"),
@@ -237,6 +249,8 @@ def test_memory_is_bounded() -> None:
     for text, limits, most in (
         ("(define (f n) (+ 1 (f n))) (f 1)", replace(HOST, depth=5000), 15e6),
         (" " * 10**7, HOST, 1e6),
+        (";\n" * 10**6, HOST, 1e6),
+        ('"' + "\\n" * 10**4 + '"', HOST, 1e6),
         ("(print (range 3e5))", replace(HOST, output=1000), 6e6),
         ("(define (f n) (f n)) (f 1)", replace(HOST, steps=10_000), 1e6),
     ):
@@ -308,7 +322,7 @@ def test_isolated_walls() -> None:
     assert run_isolated('(load "a.gd")')[-1]["error"] == "file"
     wide = replace(STRANGER, bytes=1e15, work=1e20, seconds=2)
     (out,) = run_isolated("(ones 1e8)", limits=wide, memory=2**28)
-    assert out["message"] == "this needs more memory than there is"
+    assert "more memory than there is" in out["message"]
     slow = replace(wide, seconds=1, bytes=2**31)
     try:  # on a busy machine the second is over before the product begins
         out = run_isolated("(define A (ones 7000 7000)) (@ A A)", limits=slow, memory=2**31)[-1]

@@ -523,6 +523,23 @@ def test_vi_keys(typist: Typist) -> None:
     assert typist("(f 1)\x1bhi2\r", "(\x1b\r)\r", keys="vi") == ["(f 21)", "(\n )"]
 
 
+@pytest.mark.parametrize(
+    ("text", "doc"),
+    [
+        ("; doubles\n(define (f x) (* 2 x))", "doubles"),
+        (";;  doubles \r\n  (define (f x) (* 2 x))", "doubles"),
+        ("; other\n\n(define (f x) (* 2 x))", ""),
+        ("; other\n1 (define (f x) (* 2 x))", ""),
+        ("1 ; other\n(define (f x) (* 2 x))", ""),
+        (";" * 60_000 + "\n1\n(define (f x) (* 2 x))", ""),  # read once, not from each sign on
+    ],
+)
+def test_the_comment_above_is_the_doc(text: str, doc: str) -> None:
+    session = Session()
+    session.run(text)
+    assert {entry.name: entry.doc for entry in entries(session)}["f"] == doc
+
+
 # ---- on a terminal -------------------------------------------------------------------------------
 
 

@@ -13,7 +13,11 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import fragment_list_to_text
 from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.processors import TransformationInput
 from prompt_toolkit.output import DummyOutput
 
 from nablisp import NablispError, Session
@@ -21,6 +25,7 @@ from nablisp.cli import main
 from nablisp.errors import draw, shows, visible, width_of
 from nablisp.expr import Sym
 from nablisp.notation import latex, mathml
+from nablisp.repl.unmasked import Unmasked
 
 CONTROL = "\x1b[35m \x1b]0;owned\x07 \x9b35m \x90q\x9c \x08\x7f\r\x0b\x0c\x00"
 HIDDEN = "\u200b\u200d\u2060\u00ad\u034f\u115f\u3164\ufe0f\U000e0041\U000e007f\U000e0100\ue000"
@@ -184,7 +189,6 @@ def test_what_the_prompt_shows(entry: str, terminal: Callable[..., str], tmp_pat
 def test_what_the_prompt_offers(tmp_path: Path) -> None:
     """Files that a string would have to spell are not offered; docs are shown with escapes."""
     from prompt_toolkit.completion import CompleteEvent
-    from prompt_toolkit.document import Document
 
     from nablisp.repl import TableCompleter
     from nablisp.repl.signature import cut, signature
@@ -204,6 +208,23 @@ def test_what_the_prompt_offers(tmp_path: Path) -> None:
     shown = [f"{one.display_text} {one.display_meta_text}" for one in found]
     shown += cut(*signature("(plotted ", session), 500)
     assert not obeyed("".join(shown))
+
+
+def test_what_is_typed_is_shown() -> None:
+    """What was pasted, or is suggested from before, is seen before Enter; the cursor stays true."""
+    typed = f"(+ a{BIDI}{HIDDEN} é名)"
+    given = TransformationInput(
+        BufferControl(), Document(typed), 0, lambda k: k, [("", typed[:3]), ("", typed[3:])], 80, 1
+    )
+    found = Unmasked().apply_transformation(given)
+    text = fragment_list_to_text(found.fragments)
+    assert text == visible(typed)
+    assert not obeyed(text)
+    for at, c in enumerate(typed):
+        place = found.source_to_display(at)
+        assert text.startswith(visible(c), place)
+        assert found.display_to_source(place + len(visible(c)) - 1) == at
+    assert found.source_to_display(len(typed)) == len(text)
 
 
 def test_a_host_that_takes_no_lines(terminal: Callable[..., str]) -> None:

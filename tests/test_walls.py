@@ -43,6 +43,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "__init__": {
         'getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)': OURS,
         'import_module(f"{__name__}.{_LAZY[name]}")': OURS,
+        'import_module(f"{__name__}.forms")': "a module of ours",
+        'import_module(f"{__name__}.quick")': "a module of ours",
         "globals()": "keeps what was imported by a name in _LAZY",
     },
     "arrays": {"getattr(xp, op.array)": "a row of OPS; a program's have none"},
@@ -60,13 +62,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     "cli": {
         'import_module(f".{COMMANDS[word][0]}", __package__)': OURS,
         "os.open(os.devnull, os.O_WRONLY)": "where output goes that nobody reads",
-        'open(os.devnull, mode, encoding="utf-8")': "in place of a stream that is closed",
-        "getattr(sys, name)": OURS,
-        'setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))': OURS,
         "path.read_bytes()": COMMAND,
     },
     "commands": {
-        "import tempfile": "a file beside the one that fmt replaces",
+        "path.write_bytes(data)": COMMAND,
         "path.read_bytes()": COMMAND,
         'path.open("r+b")': COMMAND,
         "shutil.copymode(path, beside)": COMMAND,
@@ -101,8 +100,16 @@ ALLOWED: dict[str, dict[str, str]] = {
         "plan.savefig(into, format=ending, dpi=DPI, metadata=_METADATA[ending])": "into memory",
     },
     "pictures/movie": {"import subprocess": "ffmpeg, its arguments ours, by pipes"},
+    "process": {
+        "hasattr(signal, name)": OURS,
+        "getattr(signal, name)": OURS,
+        "getattr(sys, name)": OURS,
+        "os.open(os.devnull, os.O_RDWR)": "in place of a stream that is closed",
+        'open(number, mode, encoding="utf-8")': "by its number",
+        'setattr(sys, name, open(number, mode, encoding="utf-8"))': OURS,
+    },
     "reader": {
-        're.compile(rf"(?:{ignored})*(?:{tokens}|(?P<stray>[\\s\\S])|\\Z)")': "from the grammar",
+        're.compile(rf"(?:{ignored})*+(?:{tokens}|(?P<stray>[\\s\\S])|\\Z)")': "from the grammar",
         "getattr(builder, name)": "a rule of the grammar",
         'path.read_text(encoding="utf-8")': "the grammar",
         '(files("nablisp") / "grammar" / "nablisp.lark").read_text(encoding="utf-8")': "too",
@@ -128,14 +135,14 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "report_command": {
         "Path(file).read_bytes()": COMMAND,
-        "Path(out).write_bytes(data)": COMMAND,
     },
     "results": {"getattr(self, field.name)": "a field of the dataclass Result"},
     "resume": {"path.read_bytes()": COMMAND},
-    "transcript": {
-        "path.read_bytes()": COMMAND,
-        'path.write_text(updated(text, steps), "utf-8", newline=end)': COMMAND,
+    "session": {
+        "getattr(self, name)": "a row of CHANGED",
+        "vars(self)": "puts back what was there before a form",
     },
+    "transcript": {"path.read_bytes()": COMMAND},
     "verdict": {
         "said.format": "a row of _COMPLAINTS; one of the words that hold names is never filled in",
         "words.format": "a row of _PAIRS",

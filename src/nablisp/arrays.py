@@ -50,6 +50,11 @@ def _reduction(
     return function(x, axis=axis, keepdims=keep)
 
 
+def _argmax(xp: Any, x: Array, *, axis: int | None = None, keep: bool = False) -> Array:
+    """As a number like any other: NumPy's integers have no negative powers, and overflow."""
+    return _reduction(xp.argmax, x, axis=axis, keep=keep) + 0.0
+
+
 def _power(xp: Any, x: Array, y: Array) -> Array:
     """Squares and roots without a logarithm: faster, and correctly rounded."""
     if isinstance(y, float) and y == 2:
@@ -149,6 +154,7 @@ def _concat(xp: Any, *args: Array, axis: int = 0) -> Array:
 
 
 _OWN: dict[str, Callable[..., Array]] = {
+    "argmax": _argmax,
     "power": _power,
     "clip": _clip,
     "logsumexp": _logsumexp,

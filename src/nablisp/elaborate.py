@@ -121,9 +121,13 @@ def _run(session: Any, form: Form, scope: Scope | None) -> Value:
         raise error from None
     except RecursionError:
         raise NablispError("limit", "this nests too deeply", span=current.span) from None
-    except MemoryError:
+    except MemoryError as error:  # NumPy says how much it asked for
+        asked = re.search(r"allocate ([\d.]+ [KMGTPE]?i?[Bb]\w*)", str(error))
         raise NablispError(
-            "limit", "this needs more memory than there is", span=current.span
+            "limit",
+            f"this needs {f'{asked[1]}, ' if asked else ''}more memory than there is",
+            span=current.span,
+            hint="the host refuses such work before it begins with Limits(bytes=…, nodes=…)",
         ) from None
     finally:
         for machine, _ in reversed(stack):

@@ -62,13 +62,15 @@ class Plain:
                     stack += waiting
                     continue
                 args = tuple(map(place, given))
-                while op is MUL and len(args) > 2:  # in pairs, from the left
-                    a, b, *more = args
-                    args = (len(ops), *more)
-                    moves.append(moves[a] or moves[b])
-                    ops.append(MUL)
-                    args_of.append((a, b))
-                    exprs.append(None)
+                if op is MUL and len(args) > 2:  # in pairs, from the left
+                    first, *rest, last = args
+                    for arg in rest:
+                        moves.append(moves[first] or moves[arg])
+                        ops.append(MUL)
+                        args_of.append((first, arg))
+                        exprs.append(None)
+                        first = len(ops) - 1
+                    args = (first, last)
                 moves.append(any([moves[arg] for arg in args]))
             ids[node] = len(ops)
             ops.append(op)

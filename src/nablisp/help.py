@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -95,9 +94,12 @@ def _remark(function: Closure) -> str:
     span = function.body[0].span if function.body else None
     if span is None or not function.source:
         return ""
-    start = span.source.text.rfind(function.source, 0, span.start + len(function.source))
-    above = re.search(r"(?:^|\n)[ \t]*;+ ?([^\n]*)\n[ \t]*$", span.source.text[: max(start, 0)])
-    return above[1] if above else ""
+    text = span.source.text
+    start = max(text.rfind(function.source, 0, span.start + len(function.source)), 0)
+    line = text.rfind("\n", 0, start) + 1
+    above = text[text.rfind("\n", 0, max(line - 1, 0)) + 1 : max(line - 1, 0)].strip()
+    alone = not text[line:start].strip() and above.startswith(";")
+    return above.lstrip(";").strip() if alone else ""
 
 
 def called(session: Any, name: str) -> Entry | None:

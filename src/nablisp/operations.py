@@ -80,7 +80,7 @@ def call_op(
     if len(args) < least or (most is not None and len(args) > most):
         raise _wrong_count(op, len(args))
     options = {name: _option(op, name, value, form) for name, value in options.items()}
-    _check_kinds(op, args, form)
+    _check_kinds(session, op, args, form)
     if args and not any([isinstance(arg, Expr) for arg in args]):
         return _at_once(session, op, args, options)
     nodes = tuple([as_expr(arg) for arg in args])
@@ -188,12 +188,12 @@ def _at_once(session: Any, op: Op, args: Sequence[Value], options: dict[str, Val
     return apply(op, args, options_of(options))
 
 
-def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
+def _check_kinds(session: Any, op: Op, args: Sequence[Value], form: List | None) -> None:
     """Arithmetic takes numbers, logic truth values; each refuses the other, and all else."""
     if op.name in ("=", "!="):  # these compare what is of one sort
         formulas = {kind_of(arg) in _FORMULA for arg in args}
         if formulas == {False} or (
-            formulas == {True} and len({sh.is_boolean(arg) for arg in args}) == 1
+            formulas == {True} and len({sh.is_boolean(arg, session.truths) for arg in args}) == 1
         ):
             return
     for i, arg in enumerate(args):
@@ -204,7 +204,7 @@ def _check_kinds(op: Op, args: Sequence[Value], form: List | None) -> None:
                 span=value_span(form, i),
                 hint=f"{usage(op)}  {op.doc}",
             )
-        truth = sh.is_boolean(arg)
+        truth = sh.is_boolean(arg, session.truths)
         wants_truth = op.takes == "boolean" or (op.takes == "choice" and i == 0)
         if wants_truth and not truth:
             raise NablispError(

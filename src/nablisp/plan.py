@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from typing import NamedTuple
 
 from .expr import Call, Expr, Num, Op, Sym, call, formula, postorder, substitute
@@ -29,7 +29,7 @@ ORDINARY = 2.0**-64, 2.0**64
 FMA = Op("fma", "x y + z, rounded once", (3, 3), native="llvm.fma")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Passes over the rows, and what is computed between them.
 
@@ -42,7 +42,7 @@ class Plan:
     level: dict[Expr, int]
     reductions: list[list[Call]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def passes(self) -> int:
         """How many passes over the rows; one more for outputs that differ by row."""
         last = max([self.level[o] + 1 for o in self.outputs if o in self.rows], default=0)

@@ -158,7 +158,7 @@ class Process:
         if isinstance(found.exc_value, KeyboardInterrupt):
             self.waits = True
             self._later()
-        else:
+        elif not self.asked:  # else it is what an interrupt left half-made, and not ours
             sys.__unraisablehook__(found)
 
     # ---- by force --------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from .forms import Form, Number
 from .limits import Budget, Limits
 from .looks import Looks
 from .options import in_range
+from .printer import counted
 from .printer import text as print_text
 from .process import check, whole
 from .reader import read
@@ -108,6 +109,8 @@ class Session:
         self.looks = Looks()
         self.loading: list[str] = []
         self.origins: WeakKeyDictionary[Expr, Span] = WeakKeyDictionary()
+        self.truths: WeakKeyDictionary[Expr, bool] = WeakKeyDictionary()
+        """whether choices are truth values"""
         self._shapes: dict[str, Shape] | None = None
         self._memo: dict[Expr, Shape] = {}
         """the shapes of what the form under way is made of"""
@@ -294,7 +297,7 @@ class Session:
             if rows != known:
                 raise NablispError(
                     "data",
-                    f"{name} has {rows} rows and {other} has {known}",
+                    f"{name} has {counted(rows, 'row')} and {other} has {known:,}",
                     span=span,
                     hint=f"all columns have one number of rows; (forget {other}) drops one",
                 )

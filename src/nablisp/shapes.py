@@ -253,14 +253,26 @@ def of_value(value: Any) -> Shape:
     return tuple(getattr(value, "shape", ()))
 
 
-def is_boolean(value: Any) -> bool:
-    """Is this a truth value, an array of them, or an expression that will be one?"""
-    while isinstance(value, Call) and (value.op.result == "choice" or value.op.name == "stack"):
-        value = value.args[1 if value.op.result == "choice" else 0]
-    if isinstance(value, Call):
-        return bool(value.op.result == "boolean")
-    held = value.value if isinstance(value, (Num, Const)) else value
-    return isinstance(held, bool) or getattr(getattr(held, "dtype", None), "kind", "") == "b"
+def is_boolean(value: Any, known: MutableMapping[Expr, bool] | None = None) -> bool:
+    """Is this a truth value, an array of them, or an expression that will be one?
+
+    `known` keeps the answers for choices, which are those of what they choose from.
+    """
+    node, kept = value, None
+    while isinstance(node, Call) and (node.op.result == "choice" or node.op.name == "stack"):
+        if known is not None and (kept := known.get(node)) is not None:
+            break
+        node = node.args[1 if node.op.result == "choice" else 0]
+    if kept is None:
+        held = node.value if isinstance(node, (Num, Const)) else node
+        kept = (
+            node.op.result == "boolean"
+            if isinstance(node, Call)
+            else isinstance(held, bool) or getattr(getattr(held, "dtype", None), "kind", "") == "b"
+        )
+    if known is not None and node is not value:
+        known[value] = kept
+    return kept
 
 
 def option(options: Options, name: str, default: Any = None) -> Any:

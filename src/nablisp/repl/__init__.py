@@ -44,6 +44,7 @@ from .pasted import MORE, PROMPT, unprompted
 from .pressed import pressed, typed
 from .settings import Choice, read_settings, settings_file, user_folder
 from .signature import cut, signature
+from .unmasked import Unmasked
 from .wrapped import wrapped
 
 STYLE = Style.from_dict(
@@ -235,7 +236,7 @@ class Prompt:
             prompt_continuation=lambda width, line, wrapped: MORE.rjust(width),
             multiline=True,
             lexer=PygmentsLexer(NablispLexer),
-            input_processors=[HighlightMatchingBracketProcessor(chars="()[]")],
+            input_processors=[HighlightMatchingBracketProcessor(chars="()[]"), Unmasked()],
             completer=TableCompleter(self.session),
             history=_history(),
             key_bindings=bindings(),

@@ -28,8 +28,9 @@ def _host() -> tuple[Any, str, str]:
     return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features.flatten()
 
 
-if hasattr(os, "register_at_fork"):  # a process forked while a thread compiles could not compile
-    _compiling = llvm.ffi.lib._lock
+_compiling = getattr(llvm.ffi.lib, "_lock", None)
+if hasattr(os, "register_at_fork") and _compiling is not None:
+    # else a process that was forked while a thread compiles could not compile
     os.register_at_fork(
         before=_compiling.__enter__,
         after_in_parent=_compiling.__exit__,
