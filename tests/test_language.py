@@ -255,6 +255,8 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("(define (q z) (* z z)) (define-derivative (q z) (* z k))", "name", "(* z k)",
      "only z may occur"),
     ("(define-derivative (q z) z)", "unbound-name", "q", "define it first"),
+    ("(define (q z) [1 z]) (define-derivative (q z) 1)", "shape", "(q z)", "has shape [2]"),
+    ("(define (q z) (> z 1)) (define-derivative (q z) 1)", "type", "(q z)", "must be a number"),
     ("(load \"a.gd\")", "file", '"a.gd"', "may not open files"),
     # limits
     ("(range 1e12)", "limit", "(range 1e12)", "bytes"),

@@ -352,9 +352,16 @@ def define_derivative(a: Arguments) -> Machine:
     fresh = _fresh(argument)
     means = yield Application(found[0], (fresh,))
     slope = yield body, Scope({argument: fresh}, a.scope)
-    means = _formula(means, f"({name} {argument})", target.span)
-    slope = _formula(slope, "the derivative", body.span)
+    means = formula_of(means, f"({name} {argument})", target.span)
+    slope = formula_of(slope, "the derivative", body.span)
     for formula, form in ((means, target), (slope, body)):
+        if shape := a.session.shape(formula):
+            raise NablispError(
+                "shape",
+                f"this has shape {sh.show(shape)}, and a derivative is given to a function whose "
+                "value is a number",
+                span=form.span,
+            )
         if extra := [n for n in names(formula) if n != fresh.name]:
             raise NablispError(
                 "name", f"only {argument} may occur, not {', '.join(extra)}", span=form.span
