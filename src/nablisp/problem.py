@@ -82,7 +82,7 @@ class Problem:
             most = max(most, float(np.max(size, initial=0.0)))
         if not np.isfinite(most) or most == 0 or 1e-100 < most < 1e100:
             return self
-        return replace(self, unit=2.0 ** -round(float(np.log2(most))))
+        return replace(self, unit=2.0 ** min(1000, -round(float(np.log2(most)))))
 
     @property
     def inside(self) -> list[str]:

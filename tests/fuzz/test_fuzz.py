@@ -66,6 +66,7 @@ CORPUS = [
     ('(print "a")\n;    b\n(+ 1 2)\n;    c', "3"),
     ("(kind (simplify (repeat 60 (lambda (z) (* z z)) (/ x 3))))", '"expression"'),
     ("(val (simplify (repeat 3000 (lambda (z) (+ z z)) x)) :x 0)", "0.0"),
+    ("(params m) (data x [5e-324]) (kind (fit x (* m 2)))", '"result"'),
     ("(jacobian (* a [1 2]) a b)", "[[1 0]\n [2 0]]"),
     ("(jacobian (* a a [1 2]) a b)", "(stack (* 2 a [1 2]) [0 0] :axis 1)"),
 ]
