@@ -243,7 +243,7 @@ def _bulk(series: Sequence[Series]) -> tuple[float, float] | None:
         return None
     low, high = bulk(good, 0.5)
     whole = np.ptp(np.clip(good, -LARGEST, LARGEST))
-    return widened(np.array([low, high])) if 0 < TALL / 2 * (high - low) < whole else None
+    return widened(np.array([low, high])) if 0 < high - low < whole / TALL * 2 else None
 
 
 def _cut(part: Series, high: tuple[float, float]) -> Series:
