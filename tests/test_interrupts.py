@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -314,6 +314,22 @@ def test_a_form_is_undone_or_done(form: str, tmp_path: Path) -> None:
         assert facts(session) in (before, after), at
         session.run("(define k 3) (params b) (define z2 (* b x))")
         assert session.run("(val (sum z2) :b 2)") == 12
+
+
+@pytest.mark.parametrize("moment", [1, 3, 30, 100])
+def test_no_other_fit_begins_after_an_interrupt(moment: int) -> None:
+    """Also where the point that was found by then is a minimum to rely on."""
+    session, seen = Session(), []
+
+    def see(progress: object) -> None:
+        seen.append(progress)
+        if len(seen) == moment:
+            raise KeyboardInterrupt
+
+    session.watch = lambda asked: nullcontext(see)
+    with pytest.raises(KeyboardInterrupt):
+        session.run(f"{LINE} {ROUND % '(let ((r (fit (exp x) (exp (* m x)) :starts 9))) 0)'}")
+    assert len(seen) < 2 * moment + 10
 
 
 def test_who_goes_on_after_an_interrupt_does_not_where_the_process_must_end() -> None:

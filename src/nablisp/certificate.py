@@ -74,6 +74,8 @@ class FitResult:
     remarks: list[str] = field(default_factory=list)
     known: Any = field(default=None, repr=False)
     """the problem, for predictions and profiles"""
+    interrupted: bool = False
+    """was it stopped from the keyboard, whatever the point is worth that it had found by then?"""
     run: str = "fit"
 
     @property

@@ -68,7 +68,7 @@ def fit(a: Arguments) -> Machine:
         result = fitted(responses, models, start, columns, options, session.budget, see)
     for name, value in result.params.items():
         held[name].value = value
-    session.interrupted = result.status == "interrupted"
+    session.interrupted = result.interrupted
     session.fits = a.form
     session.runs.append(result)
     pairs = [Pair(model, y) for model, y in zip(models, responses, strict=True)]

@@ -111,6 +111,7 @@ def certified(
         how="NumPy" if isinstance(rows, Rows) else "sums over blocks of rows",
         remarks=[*more, *remarks],
         known=replace(problem, squares=squares, noise=scatter),
+        interrupted=search.late == "interrupted",
     )
 
 
