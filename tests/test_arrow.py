@@ -448,7 +448,7 @@ def test_sessions_read_what_they_use(tmp_path: Path) -> None:
     assert session.run("(val (sum k))") == ROWS * (ROWS - 1) / 2
     assert session.columns.blocks(["k"]) is not None
     assert session.columns.streamed, "the other columns are in the file"
-    with pytest.raises(NablispError, match="z has 2 rows and x has 1000"):
+    with pytest.raises(NablispError, match="z has 2 rows and x has 1,000"):
         session.run("(data z [1 2])")
     session.run("(data z (* 2 k)) (param m) (forget x y t)")
     assert not session.columns.streamed

@@ -132,7 +132,7 @@ def test_two_commands() -> None:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
     assert run.endswith(" && .venv/bin/nablisp examples/line.gd")
     assert test.endswith(" && .venv/bin/python -m pytest")
-    assert r"grep -m1 '^python3 .*pytest$' README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert r"grep -m1 '^python3 .*-m pytest' README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
 def test_version_is_said_once() -> None:
