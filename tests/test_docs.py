@@ -131,7 +131,7 @@ def test_two_commands() -> None:
     for command in (run, test):
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
     assert run.endswith(" && .venv/bin/nablisp examples/line.gd")
-    assert test.endswith(" && .venv/bin/python -m pytest")
+    assert test.endswith(" && .venv/bin/python -m pytest -n auto")
     assert r"grep -m1 '^python3 .*-m pytest' README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
