@@ -311,7 +311,10 @@ class Batch:
             given = [self.env[n] for n in names(e)]
             more = () if any(ROWS in self.shapes[n] for n in names(e)) else (self.env[COUNT],)
             needs = function.__code__.co_argcount - len(given)
-            value = function(*given, *more[:needs])
+            try:
+                value = function(*given, *more[:needs])
+            except np.linalg.LinAlgError:  # a singular matrix
+                value = np.nan
             found[k] = np.broadcast_to(value, np.shape(self.values[k]))
         yield from self.compared("python", found)
 
