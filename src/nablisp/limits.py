@@ -87,8 +87,8 @@ SMALL = 1024
 """Bytes of an array up to which it is not counted: what holds it costs as much."""
 LONG = 2**20
 """Bytes of an array from which making it may take time."""
-AXES = 64
-"""Axes of an array: NumPy has no more."""
+AXES = 32
+"""Axes of an array: NumPy broadcasts no more."""
 BATCH = 4096
 """Nodes that a pass makes between looks at its budget."""
 

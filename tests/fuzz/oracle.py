@@ -279,7 +279,9 @@ def same_value(session: Session, again: Any, value: Any) -> bool:
     if not isinstance(value, Expr):
         return alike(again, value)
     folded = re.search(r"\bnan\b|\b(and|or|not) ", str(value)) is not None
-    return folded or again is value or again is simplest(session, value)
+    if folded or again is value or again is simplest(session, value):
+        return True
+    return not names(value) and alike(again, session.value(value))
 
 
 def alike(a: Any, b: Any) -> bool:

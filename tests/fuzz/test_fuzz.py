@@ -60,6 +60,7 @@ CORPUS = [
     ('(assert (< 2 1) "")', "assertion"),
     ("nan [nan inf]", "[nan inf]"),
     ("(define (f z) (f z)) (f 1)", "limit"),
+    ("(fold (lambda (v k) (stack v)) [] (range 60))", "shape"),
     ("(params m) (data x [1 2 1e300]) (kind (predict (fit x (+ m 1))))", '"result"'),
     ("(grad (and (> x 0) (> x 1) (> x 2)) x)", "0"),
     ("-1%7e999", "slip"),
