@@ -326,8 +326,9 @@ def _count(value: Value, what: str, span: Span | None) -> int:
 @form_row("range", "(range n) or (range from to)", "0, 1, … n - 1", (1, 2), table=FUNCTIONS)
 def range_(a: Arguments) -> Value:
     first, last = (0.0, a.given[0]) if len(a.given) == 1 else a.given
-    length = float(np.ceil(_finite(last, "an end of range") - _finite(first, "an end of range")))
-    a.session.budget.array((max(0.0, length),))
+    length = np.ceil(_finite(last, "an end of range") - _finite(first, "an end of range"))
+    length = max(0.0, float(length))
+    a.session.budget.array((length,))
     return np.arange(length) + first
 
 

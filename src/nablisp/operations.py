@@ -213,13 +213,21 @@ def _check_kinds(session: Any, op: Op, args: Sequence[Value], form: List | None)
                 span=value_span(form, i),
                 hint="a condition is a comparison: (> x 0)",
             )
-        if truth and op.takes == "number" and op.name != "stack":
+        shape_only = (op.name, i) == ("fill", 1)
+        if truth and op.takes == "number" and op.name != "stack" and not shape_only:
             raise NablispError(
                 "type",
                 f"{op.name} takes numbers, and {brief(arg)} is true or false",
                 span=value_span(form, i),
                 hint="choose numbers with where: (where c 1 0)",
             )
+    if op.takes == "choice" and len({sh.is_boolean(arg, session.truths) for arg in args[1:]}) > 1:
+        raise NablispError(
+            "type",
+            f"{op.name} chooses between numbers, or between what is true or false",
+            span=None if form is None else form.span,
+            hint="choose numbers: (where c x 0)",
+        )
 
 
 def formula_of(value: Value, what: str, span: Span | None = None) -> Expr:

@@ -122,7 +122,7 @@ def updated(text: str, steps: list[Step]) -> str:
 
 def _written(text: str, step: Step) -> str:
     """A comment for what a form showed: on its line if both are short, else below it."""
-    lines = step.shown.splitlines()
+    lines = step.shown.split("\n")
     old = text[step.start : step.end]
     here = step.start - (text.rfind("\n", 0, step.start) + 1)
     ends_line = text[step.end : step.end + 1] in ("", "\n")

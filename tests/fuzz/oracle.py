@@ -399,6 +399,7 @@ def by_transcript(text: str, bench: Bench) -> None:
     """A script with its output written into it says what it shows, and once more."""
     if re.search("time|seconds|\r", text) or not runs_through(text, bench):
         return
+    text = text.removeprefix("\ufeff")  # as the command does
     try:
         steps = list(play(text, "<input>", None))
     except NablispError as error:

@@ -61,6 +61,12 @@ CORPUS = [
     ("nan [nan inf]", "[nan inf]"),
     ("(define (f z) (f z)) (f 1)", "limit"),
     ("(fold (lambda (v k) (stack v)) [] (range 60))", "shape"),
+    ("(range -7e37)", "[]"),
+    ("(data x [1 2 3]) (params a) (fit x (where (> x 2) (* a x) false))", "type"),
+    (
+        "(params a m) (print (jacobian (finite? [a m]) a)) (stack (fill 0 (finite? [a m])) :axis 1)",
+        "(stack (fill 0 (finite? [a m])) :axis 1)",
+    ),
     ("(params m) (data x [1 2 1e300]) (kind (predict (fit x (+ m 1))))", '"result"'),
     ("(grad (and (> x 0) (> x 1) (> x 2)) x)", "0"),
     ("-1%7e999", "slip"),
