@@ -292,6 +292,9 @@ def lines(work: Callable[[], object], most: float = inf) -> float:
     return taken
 
 
+@pytest.mark.filterwarnings(  # a file opened at that very moment is closed when it is collected
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_is_undone_or_done(form: str, tmp_path: Path) -> None:
     """Wherever it is interrupted, the session is as before it or as after it, and goes on."""
