@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 import importlib
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -186,3 +188,10 @@ def test_docstrings_say_what_happens(module: str) -> None:
     )
     assert tried
     assert not failed
+
+
+def test_the_package_says_what_it_holds() -> None:
+    """Before anything of it is imported, too: shells complete by it."""
+    text = "import nablisp; print(set(nablisp.__all__) <= set(dir(nablisp)))"
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True\n"

@@ -113,6 +113,10 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def parse(text: str) -> Any:
     """One expression, or a number, from text; names are free symbols.
 
