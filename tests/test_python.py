@@ -195,3 +195,19 @@ def test_the_package_says_what_it_holds() -> None:
     text = "import nablisp; print(set(nablisp.__all__) <= set(dir(nablisp)))"
     ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert ran.stdout == "True\n"
+
+
+ALONE = {
+    "params": "x, y = params('x y'); print(x**2 + x * y)",
+    "Expr": "print(Expr.sym('x') ** 2 + Expr.bin('*', Expr.sym('x'), Expr.sym('y')))",
+    "parse": "print(parse('(+ (** x 2) (* x y))'))",
+    "Session": "print(Session().run('(+ (** x 2) (* x y))'))",
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_name_works_alone(name: str) -> None:
+    """Nothing but what it needs is imported, and that is."""
+    text = f"from nablisp import {name}; {ALONE[name]}"
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("(+ (** x 2) (* x y))\n", "")

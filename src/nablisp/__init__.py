@@ -108,6 +108,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module nablisp has no attribute {name}")
     import_module(f"{__name__}.quick")  # before anything imports numpy
+    import_module(f"{__name__}.ops")  # formulas are made from its rows, whoever makes them
     found = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     globals()[name] = found
     return found

@@ -13,7 +13,7 @@ from _weakref import _remove_dead_weakref  # type: ignore[attr-defined]  # the s
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -124,13 +124,17 @@ OPS: dict[str, Op] = {}
 """The table of operations; ops.py fills it once."""
 
 
-_TABLE: dict[Hashable, ref[Expr]] = {}
-"""Every node by its content, weakly. Dead entries are swept when the table has doubled."""
+_TABLE: dict[Hashable, ref[Any]] = {}
+"""Every node by its content, which fixes its class; weakly. Dead entries are swept when the table
+has doubled."""
 _SWEEP_AT = [100_000]
 """The size at which the table is swept next."""
 
 
-def _interned(key: Hashable, node: Expr) -> Expr:
+Node = TypeVar("Node", bound="Expr")
+
+
+def _interned(key: Hashable, node: Node) -> Node:
     """The node that stands for `key`: an earlier one, or this. `setdefault` makes it atomic."""
     mine = ref(node)
     while True:
@@ -139,7 +143,8 @@ def _interned(key: Hashable, node: Expr) -> Expr:
             if len(_TABLE) > _SWEEP_AT[0]:
                 sweep()
             return node
-        if (other := found()) is not None:
+        other: Node | None = found()
+        if other is not None:
             return other
         _remove_dead_weakref(_TABLE, key)
 
@@ -176,6 +181,12 @@ class Expr:
 
     __slots__ = ("__weakref__",)
     __array_ufunc__: ClassVar[None] = None  # so that array * Expr is an Expr, not an object array
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"expressions are immutable: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"expressions are immutable: {name} cannot be deleted")
 
     @staticmethod
     def sym(name: str) -> Sym:
@@ -298,11 +309,12 @@ class Num(Expr):
             value = as_float(value)
             key = (float, struct.pack("<d", value))
         found = _TABLE.get(key)
-        if found is not None and (node := found()) is not None:
-            return node  # type: ignore[return-value]  # the key holds the class
+        node: Num | None = None if found is None else found()
+        if node is not None:
+            return node
         self = object.__new__(cls)
         object.__setattr__(self, "value", value)
-        return _interned(key, self)  # type: ignore[return-value]  # by its key
+        return _interned(key, self)
 
 
 class Const(Expr):
@@ -322,7 +334,7 @@ class Const(Expr):
             content = blake2b(content, digest_size=32).digest()
         self = object.__new__(cls)
         object.__setattr__(self, "value", array)
-        return _interned((Const, array.dtype.char, array.shape, content), self)  # type: ignore[return-value]  # by its key
+        return _interned((Const, array.dtype.char, array.shape, content), self)
 
 
 class Sym(Expr):
@@ -335,11 +347,12 @@ class Sym(Expr):
     def __new__(cls, name: str) -> Sym:
         key = (Sym, name)
         found = _TABLE.get(key)
-        if found is not None and (node := found()) is not None:
-            return node  # type: ignore[return-value]  # by its key
+        node: Sym | None = None if found is None else found()
+        if node is not None:
+            return node
         self = object.__new__(cls)
         object.__setattr__(self, "name", name)
-        return _interned(key, self)  # type: ignore[return-value]  # by its key
+        return _interned(key, self)
 
 
 class Call(Expr):
@@ -353,24 +366,20 @@ class Call(Expr):
     def __new__(cls, op: Op, args: tuple[Expr, ...], options: Options = ()) -> Call:
         key = (op, args, options)
         found = _TABLE.get(key)
-        if found is not None and (node := found()) is not None:
-            return node  # type: ignore[return-value]  # the key holds the class
+        node: Call | None = None if found is None else found()
+        if node is not None:
+            return node
         self = _new(Call)
         _set_key(self, key)
-        return _interned(key, self)  # type: ignore[return-value]  # by its key
+        return _interned(key, self)
 
     op = property(lambda self: self.key[0])
     args = property(lambda self: self.key[1])
     options = property(lambda self: self.key[2])
 
 
-def _frozen(self: Expr, name: str, value: object = None) -> None:
-    raise AttributeError(f"expressions are immutable: {name} cannot be set")
-
-
 _new = object.__new__
 _set_key = vars(Call)["key"].__set__  # a slot is a descriptor
-Expr.__setattr__ = Expr.__delattr__ = _frozen  # type: ignore[assignment, method-assign]  # for all at once
 
 
 def intern_calls(
