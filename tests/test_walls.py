@@ -45,6 +45,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         'import_module(f"{__name__}.{_LAZY[name]}")': OURS,
         'import_module(f"{__name__}.forms")': "a module of ours",
         'import_module(f"{__name__}.quick")': "a module of ours",
+        'import_module(f"{__name__}.ops")': "a module of ours",
         "globals()": "keeps what was imported by a name in _LAZY",
     },
     "arrays": {"getattr(xp, op.array)": "a row of OPS; a program's have none"},
